@@ -1,0 +1,82 @@
+"""The interface every transformation of a flow has."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from ..errors import InputError
+
+REGISTRY: dict[str, type[Bijection]] = {}
+
+
+class Bijection(nn.Module):
+    """An invertible map between data ``x`` and latent ``z`` with a tractable Jacobian.
+
+    ``forward`` goes from data to latent (the direction of density estimation), ``inverse`` from
+    latent to data (the direction of sampling). Both return the log absolute determinant of the map
+    they apply, so the two are each other's negatives.
+
+    Parameters
+    ----------
+    dim : number of dimensions of ``x`` and ``z``.
+    context : number of features of the conditional input; 0 if there is none.
+
+    Subclasses are registered by class name. ``config()`` returns the JSON-serialisable keyword
+    arguments that build an equal architecture: ``type(b)(**b.config())``; the weights travel in the
+    ``state_dict``.
+    """
+
+    kind: ClassVar[str] = "Bijection"
+
+    def __init__(self, dim: int, context: int = 0) -> None:
+        super().__init__()
+        if dim < 1:
+            raise InputError(f"a bijection needs dim >= 1, got {dim}")
+        if context < 0:
+            raise InputError(f"context must be >= 0, got {context}")
+        self.dim = dim
+        self.context = context
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.kind = cls.__name__
+        REGISTRY[cls.__name__] = cls
+
+    def forward(
+        self, x: Float[Tensor, "n dim"], context: Float[Tensor, "n context"] | None = None
+    ) -> tuple[Float[Tensor, "n dim"], Float[Tensor, " n"]]:
+        """Map data ``x`` (n, dim) to latent; return ``z`` (n, dim) and ``log|dz/dx|`` (n,)."""
+        raise NotImplementedError
+
+    def inverse(
+        self, z: Float[Tensor, "n dim"], context: Float[Tensor, "n context"] | None = None
+    ) -> tuple[Float[Tensor, "n dim"], Float[Tensor, " n"]]:
+        """Map latent ``z`` (n, dim) to data; return ``x`` (n, dim) and ``log|dx/dz|`` (n,)."""
+        raise NotImplementedError
+
+    def config(self) -> dict[str, Any]:
+        """Keyword arguments (JSON-serialisable) that build the same architecture."""
+        return {"dim": self.dim, "context": self.context}
+
+
+def build(description: dict[str, Any]) -> Bijection:
+    """Build a bijection from ``{"kind": name, **config}``, the form that is saved to disk."""
+    arguments = dict(description)
+    kind = arguments.pop("kind", None)
+    if kind not in REGISTRY:
+        raise InputError(f"unknown bijection {kind!r}; known are {', '.join(sorted(REGISTRY))}")
+    return REGISTRY[kind](**arguments)
+
+
+def describe(bijection: Bijection) -> dict[str, Any]:
+    """The inverse of :func:`build`, without the weights."""
+    return {"kind": bijection.kind, **bijection.config()}
+
+
+def zero_log_det(x: Tensor) -> Tensor:
+    """The log-determinant (n,) of a map that keeps volume."""
+    return torch.zeros(x.shape[0], dtype=x.dtype, device=x.device)
