@@ -1,0 +1,77 @@
+# make install   .venv with the package and its native core
+# make demo      e+ e- -> 3 jets at the Z pole: events, cross section and report in demo/
+# make test      lint, types, tests (test-all: the slow physics checks too)
+# make bench     the side-by-side measurements of benchmarks/
+# make docs      the documentation site in site/
+# make wheel     a wheel in dist/
+# make clean     removes everything that was made, .venv too
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+INSTALL := $(PIP) install -q -c constraints.txt
+# Packages that are built while they are installed see the same versions.
+export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
+NATIVE := CMakeLists.txt $(wildcard src/lhcflow/_native/*.?pp src/lhcflow/_native/kernels/*.?pp)
+LOG := build/install.log
+
+.PHONY: install demo test test-all bench docs wheel clean
+.DELETE_ON_ERROR:
+
+install: $(VENV)/.installed
+
+$(VENV)/.created: constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "lhcflow needs Python 3.11 or newer: make install PYTHON=python3.11" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(INSTALL) torch
+	$(INSTALL) scikit-build-core nanobind cmake ninja
+	@touch $@
+
+# pip is silent about a native core that did not build (the package then runs on its slower twins), so ask for it.
+$(VENV)/.installed: $(VENV)/.created pyproject.toml $(NATIVE)
+	@mkdir -p build
+	@echo "installing lhcflow and its native core ($(LOG))"
+	@$(PIP) install -v -c constraints.txt --no-build-isolation -e . > $(LOG) 2>&1 || { tail -30 $(LOG) >&2; exit 1; }
+	@$(BIN)/python -c 'from lhcflow import _native as n; import sys; sys.exit(n.core is None and n.reason)' || \
+	  { grep -m5 -E "error:|CMake Error" $(LOG) >&2; \
+	    echo "*** The native core did not build: lhcflow works, but slowly. It needs a C++20 compiler (g++ >= 11)." >&2; \
+	    echo "*** The whole story: $(LOG). After mending it: touch CMakeLists.txt && make install" >&2; }
+	@touch $@
+
+$(VENV)/.installed-test: $(VENV)/.installed
+	$(INSTALL) --only-binary pythia8mc --no-build-isolation -e '.[test]'
+	@touch $@
+
+$(VENV)/.installed-docs: $(VENV)/.installed
+	$(INSTALL) --no-build-isolation -e '.[docs]'
+	@touch $@
+
+demo: $(VENV)/.installed
+	$(BIN)/lhcflow generate "e+ e- > j j j" --out demo --force
+	@echo "report: $(CURDIR)/demo/report.html"
+
+test: $(VENV)/.installed-test
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/pyright src
+	$(BIN)/python -m pytest
+
+test-all: $(VENV)/.installed-test
+	$(BIN)/python -m pytest -m "slow or not slow"
+
+bench: $(VENV)/.installed
+	$(INSTALL) -r benchmarks/requirements.txt
+	@for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+	$(BIN)/python benchmarks/table.py
+
+docs: $(VENV)/.installed-docs
+	$(BIN)/python docs/figures.py
+	$(BIN)/mkdocs build --strict
+
+wheel: $(VENV)/.created
+	$(PIP) wheel -q --no-deps --no-build-isolation -w dist .
+
+clean:
+	rm -rf $(VENV) build dist demo site
