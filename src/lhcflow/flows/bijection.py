@@ -1,8 +1,8 @@
-"""The interface every transformation of a flow has."""
+"""The interface every part of a flow has: a configuration that rebuilds it, and for bijections two maps."""
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import torch
 from jaxtyping import Float
@@ -10,10 +10,34 @@ from torch import Tensor, nn
 
 from ..errors import InputError
 
-REGISTRY: dict[str, type[Bijection]] = {}
+REGISTRY: dict[str, type[Component]] = {}
 
 
-class Bijection(nn.Module):
+class Component(nn.Module):
+    """A module that can be saved: its class name and ``config()`` rebuild it, its ``state_dict`` fills it.
+
+    Subclasses are registered by class name. ``config()`` returns the JSON-serialisable keyword
+    arguments of ``from_config``, which are those of the constructor unless a subclass says otherwise.
+    """
+
+    kind: ClassVar[str] = "Component"
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.kind = cls.__name__
+        REGISTRY[cls.__name__] = cls
+
+    def config(self) -> dict[str, Any]:
+        """Keyword arguments (JSON-serialisable) that build the same architecture."""
+        raise NotImplementedError
+
+    @classmethod
+    def from_config(cls, **config: Any) -> Self:
+        """Build from what ``config()`` returned."""
+        return cls(**config)
+
+
+class Bijection(Component):
     """An invertible map between data ``x`` and latent ``z`` with a tractable Jacobian.
 
     ``forward`` goes from data to latent (the direction of density estimation), ``inverse`` from
@@ -24,13 +48,7 @@ class Bijection(nn.Module):
     ----------
     dim : number of dimensions of ``x`` and ``z``.
     context : number of features of the conditional input; 0 if there is none.
-
-    Subclasses are registered by class name. ``config()`` returns the JSON-serialisable keyword
-    arguments that build an equal architecture: ``type(b)(**b.config())``; the weights travel in the
-    ``state_dict``.
     """
-
-    kind: ClassVar[str] = "Bijection"
 
     def __init__(self, dim: int, context: int = 0) -> None:
         super().__init__()
@@ -40,11 +58,6 @@ class Bijection(nn.Module):
             raise InputError(f"context must be >= 0, got {context}")
         self.dim = dim
         self.context = context
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        cls.kind = cls.__name__
-        REGISTRY[cls.__name__] = cls
 
     def forward(
         self, x: Float[Tensor, "n dim"], context: Float[Tensor, "n context"] | None = None
@@ -63,18 +76,18 @@ class Bijection(nn.Module):
         return {"dim": self.dim, "context": self.context}
 
 
-def build(description: dict[str, Any]) -> Bijection:
-    """Build a bijection from ``{"kind": name, **config}``, the form that is saved to disk."""
+def build(description: dict[str, Any]) -> Any:
+    """Build a component from ``{"kind": name, **config}``, the form that is saved to disk."""
     arguments = dict(description)
     kind = arguments.pop("kind", None)
     if kind not in REGISTRY:
-        raise InputError(f"unknown bijection {kind!r}; known are {', '.join(sorted(REGISTRY))}")
-    return REGISTRY[kind](**arguments)
+        raise InputError(f"unknown component {kind!r}; known are {', '.join(sorted(REGISTRY))}")
+    return REGISTRY[kind].from_config(**arguments)
 
 
-def describe(bijection: Bijection) -> dict[str, Any]:
+def describe(component: Component) -> dict[str, Any]:
     """The inverse of :func:`build`, without the weights."""
-    return {"kind": bijection.kind, **bijection.config()}
+    return {"kind": component.kind, **component.config()}
 
 
 def zero_log_det(x: Tensor) -> Tensor:

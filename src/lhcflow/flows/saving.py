@@ -1,0 +1,96 @@
+"""Flows on disk: one safetensors file with the architecture as JSON in its header."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TypeVar, cast
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as serialize
+
+from ..errors import InputError
+from .bijection import Component, build, describe
+from .flow import Flow
+
+FORMAT = "lhcflow.flow/1"
+C = TypeVar("C", bound=Component)
+
+
+def save(flow: Component, path: str | os.PathLike[str]) -> None:
+    """Write architecture and weights of ``flow`` to ``path``.
+
+    The file is written beside ``path`` and renamed, so that a reader never sees half a file.
+
+    Parameters
+    ----------
+    flow : a :class:`Flow`, or any other component, such as a :class:`MixedFlow` or a bijection.
+    path : the file; ``.safetensors`` is its usual ending. An existing file is replaced.
+
+    Raises
+    ------
+    InputError
+        If the folder does not exist.
+    """
+    path = Path(path)
+    if not path.parent.is_dir():
+        raise InputError(f"can't save to {path}: the folder {path.parent} does not exist")
+    tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in flow.state_dict().items()}
+    architecture = {"dtype": _dtype_name(flow), **describe(flow)}
+    data = serialize(tensors, metadata={"format": FORMAT, "architecture": json.dumps(architecture)})
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        beside.write_bytes(data)
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def load(path: str | os.PathLike[str], device: str | torch.device = "cpu") -> Flow:
+    """Read a flow that :func:`save` wrote, in its dtype, onto ``device``.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, truncated, not one of lhcflow's, or was written with components that
+        this version does not know (own subclasses must be imported before loading).
+    """
+    return load_component(path, Flow, device)
+
+
+def load_component(path: str | os.PathLike[str], kind: type[C], device: str | torch.device = "cpu") -> C:
+    """Read any component that :func:`save` wrote; ``kind`` is the class it must have. See :func:`load`."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            # Copies: safetensors maps the file into memory, and it may be replaced while the flow lives.
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
+    except FileNotFoundError:
+        raise InputError(f"there is no file {path}") from None
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{path} is not a readable safetensors file: {error}") from None
+    if metadata.get("format") != FORMAT:
+        raise InputError(
+            f"{path} holds no lhcflow flow (format {metadata.get('format')!r}, expected {FORMAT!r})"
+        )
+    try:
+        architecture = json.loads(metadata["architecture"])
+        dtype = getattr(torch, architecture.pop("dtype"))
+        component = build(architecture).to(dtype)
+        component.load_state_dict(tensors)
+    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{path} can't be rebuilt, is it from another version? {reason}") from None
+    if not isinstance(component, kind):
+        raise InputError(f"{path} holds a {type(component).__name__}, not a {kind.__name__}")
+    return cast(C, component.to(device))
+
+
+def _dtype_name(component: Component) -> str:
+    """The floating-point type of a component; torch's default if it has neither parameters nor buffers."""
+    for tensor in (*component.parameters(), *component.buffers()):
+        if tensor.is_floating_point():
+            return str(tensor.dtype).removeprefix("torch.")
+    return str(torch.get_default_dtype()).removeprefix("torch.")
