@@ -1,0 +1,222 @@
+"""The slow direction of masked autoregressive flows for the price of about one pass.
+
+In it every dimension needs the ones before it: ``v_i = map(y_i; parameters of v_0 ... v_{i-1})``. The
+plain way runs the network once per dimension. But a hidden unit of MADE degree d sees only the first d
+dimensions, so once v_i is known exactly the units of degree i + 1 become computable, for good. Sorted by
+degree, the weight matrices are block-triangular, and all dimensions together cost one masked pass.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from .. import _native
+from .made import MADE
+
+
+class Element:
+    """A monotone map of each dimension, with its parameters in the last axis of ``params``.
+
+    ``slope`` and ``offset`` make what the network sees of a value: ``slope value + offset``.
+    """
+
+    slope: float = 1.0
+    offset: float = 0.0
+
+    def __call__(self, value: Tensor, params: Tensor, inverse: bool) -> tuple[Tensor, Tensor]:
+        """The mapped ``value`` (...) and the log-derivative (...) for ``params`` (..., outputs)."""
+        raise NotImplementedError
+
+    def features(self, value: Tensor) -> Tensor:
+        return value if (self.slope, self.offset) == (1.0, 0.0) else self.slope * value + self.offset
+
+    def native(self) -> dict[str, Any]:
+        """Arguments of the native plan."""
+        raise NotImplementedError
+
+
+class Plan:
+    """A copy of a MADE's weights in the order of use.
+
+    Attributes
+    ----------
+    upto : per layer, the number of units with degree <= d, for d = 0 ... D - 1.
+    """
+
+    def __init__(self, net: MADE, element: Element) -> None:
+        self.residual, self.activation = net.residual, net.activation
+        self.element = element
+        device = net.final.weight.device
+        self.order = torch.tensor(net.order, device=device)
+        sorting = [torch.from_numpy(d.argsort(kind="stable")).to(device) for d in net.degrees]
+        self.upto = [np.searchsorted(np.sort(d), np.arange(net.dim), side="right") for d in net.degrees]
+
+        self.weights: list[Tensor] = []
+        self.biases: list[Tensor] = []
+        before = self.order
+        for layer, units in zip(net.layers, sorting, strict=True):
+            self.weights.append(layer.weight[units][:, before].detach())  # type: ignore[index]
+            self.biases.append(layer.bias[units].detach())  # type: ignore[index]
+            before = units
+        first = self.weights[0]
+        self.biases[0] = self.biases[0] + element.offset * first.sum(1)
+        self.weights[0] = element.slope * first
+        shape = (net.dim, net.outputs)
+        self.last_weight = net.final.weight.detach().unflatten(0, shape)[self.order][..., before].contiguous()
+        self.last_bias = net.final.bias.detach().unflatten(0, shape)[self.order].contiguous()
+
+        # All layers of the context side by side; context_column[l] is where layer l finds its share.
+        self.context_column = [-1] * len(self.weights)
+        self.context_weight: Tensor | None = None
+        if len(net.context_layers):
+            takers = [0, *range(1, len(self.weights), 2)] if net.residual else [0]
+            width = net.layers[0].out_features
+            maps = list(zip(net.context_layers, takers, strict=True))
+            for index, taker in enumerate(takers):
+                self.context_column[taker] = index * width
+            self.context_weight = torch.cat([m.weight[sorting[t]].detach() for m, t in maps])  # type: ignore
+            self.context_bias = torch.cat([m.bias[sorting[t]].detach() for m, t in maps])  # type: ignore
+            self.activated = width
+        self.native = self._native()
+
+    def _native(self) -> Any:
+        dtype = self.last_weight.dtype
+        if self.order.device.type != "cpu" or dtype not in (torch.float32, torch.float64):
+            return None
+        if _native.core is None:
+            _native.warn_once()
+            return None
+        kind = _native.core.MafPlanF32 if dtype == torch.float32 else _native.core.MafPlanF64
+        activation = {"ReLU": "relu", "LeakyReLU": "leaky_relu", "SiLU": "silu", "ELU": "elu", "Tanh": "tanh"}
+        return kind(
+            order=self.order.numpy().astype(np.int32),
+            weights=[w.contiguous().numpy() for w in self.weights],
+            biases=[b.contiguous().numpy() for b in self.biases],
+            upto=[u.astype(np.int32) for u in self.upto],
+            context=self.context_column,
+            last_weight=self.last_weight.flatten(0, 1).numpy(),
+            last_bias=self.last_bias.flatten().numpy(),
+            residual=self.residual,
+            activation=activation[type(self.activation).__name__],
+            **self.element.native(),
+        )
+
+    def context_terms(self, context: Tensor | None) -> Tensor | None:
+        """What the context adds to the layers, (n, columns)."""
+        if self.context_weight is None or context is None:
+            return None
+        terms = torch.addmm(self.context_bias, context, self.context_weight.T)
+        terms[:, : self.activated] = self.activation(terms[:, : self.activated])
+        return terms
+
+    def solve(self, y: Tensor, context: Tensor | None, inverse: bool) -> tuple[Tensor, Tensor]:
+        """See :func:`solve`."""
+        terms = self.context_terms(context)
+        if self.native is None:
+            return self.solve_torch(y, terms, inverse)
+        y = y.contiguous()
+        x, log_det = torch.empty_like(y), y.new_empty(y.shape[0])
+        self.native.solve(y, terms, x, log_det, inverse, torch.get_num_threads())
+        return x, log_det
+
+    def solve_torch(self, y: Tensor, terms: Tensor | None, inverse: bool) -> tuple[Tensor, Tensor]:
+        """The native kernel's twin."""
+        y = y[:, self.order]
+        x, log_det = torch.empty_like(y), torch.empty_like(y)
+        raw = [y.new_empty(y.shape[0], len(bias)) for bias in self.biases]
+        active = [torch.empty_like(values) for values in raw]
+        for i in range(y.shape[1]):
+            source, seen = x, i
+            for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+                new = slice(self.upto[layer][i - 1] if i else 0, self.upto[layer][i])
+                if new.stop > new.start:
+                    value = bias[new] + source[:, :seen] @ weight[new, :seen].T
+                    column = self.context_column[layer]
+                    if terms is not None and column >= 0:
+                        value = value + terms[:, column + new.start : column + new.stop]
+                    if self.residual and layer >= 2 and layer % 2 == 0:
+                        value = value + raw[layer - 2][:, new]
+                    raw[layer][:, new] = value
+                    active[layer][:, new] = self.activation(value)
+                source, seen = active[layer], new.stop
+            last = raw[-1] if self.residual else active[-1]
+            params = self.last_bias[i] + last[:, :seen] @ self.last_weight[i, :, :seen].T
+            x[:, i], log_det[:, i] = self.element(y[:, i], params, inverse)
+        result = torch.empty_like(x)
+        result[:, self.order] = x
+        return result, log_det.sum(-1)
+
+
+class PlanCache:
+    """The plan of one network, until its weights change.
+
+    Weights are known by address and autograd's version counter, which every in-place operation raises,
+    except those on ``weight.data``; ``train()`` and ``eval()`` forget the plan in any case.
+    """
+
+    def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        self._key: tuple[tuple[int, int], ...] | None = None
+        self._plan: Plan | None = None
+
+    def get(self, net: MADE, element: Element) -> Plan:
+        weights = list(net.parameters())
+        if any(weight.is_inference() for weight in weights):  # these carry no version
+            return Plan(net, element)
+        key = tuple((weight.data_ptr(), weight._version) for weight in weights)
+        if self._plan is None or key != self._key:
+            self._key, self._plan = key, Plan(net, element)
+        return self._plan
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> PlanCache:
+        return PlanCache()
+
+    def __reduce__(self) -> tuple[type[PlanCache], tuple[()]]:
+        return PlanCache, ()
+
+
+@torch.compiler.disable
+def solve(
+    net: MADE,
+    element: Element,
+    plans: PlanCache,
+    y: Float[Tensor, "n dim"],
+    context: Float[Tensor, "n context"] | None,
+    inverse: bool,
+) -> tuple[Float[Tensor, "n dim"], Float[Tensor, " n"]]:
+    """Solve ``v_i = element(y_i, net(v)_i, inverse)`` one dimension after the other, without gradients.
+
+    Parameters
+    ----------
+    net, element : the masked network and the map of each dimension.
+    plans : keeps the packed weights between calls.
+    y : (n, dim) values.
+    context : (n, context) or None.
+    inverse : direction of the elementwise map.
+
+    Returns
+    -------
+    v, log_det : (n, dim) solution and (n,) log-determinant of y -> v.
+    """
+    return plans.get(net, element).solve(y, context, inverse)
+
+
+def solve_naive(
+    net: MADE,
+    element: Element,
+    y: Float[Tensor, "n dim"],
+    context: Float[Tensor, "n context"] | None,
+    inverse: bool,
+) -> tuple[Float[Tensor, "n dim"], Float[Tensor, " n"]]:
+    """The same by one full pass of the network per dimension, as other libraries do; for comparison."""
+    v, log_det = torch.zeros_like(y), torch.zeros_like(y)
+    for _ in range(y.shape[1]):
+        v, log_det = element(y, net(element.features(v), context), inverse)
+    return v, log_det.sum(-1)
