@@ -1,9 +1,12 @@
 """Normalizing flows: bijections, base distributions and the Flow itself."""
 
 from .affine import Affine
-from .bases import Base, StandardNormal, Uniform, VegasGridBase
+from .autoregressive import AutoregressiveAffine, AutoregressiveSpline
+from .bases import Base, NormalWithAngles, StandardNormal, Uniform, VegasGridBase
 from .bijection import Bijection, Component, build, describe
+from .builders import autoregressive_spline, coupling_spline
 from .categorical import AutoregressiveCategorical, MixedFlow
+from .coupling import CouplingAffine, CouplingSpline
 from .domain import Logit, Sigmoid
 from .flow import Flow
 from .permutations import Permutation, SoftPermutation
@@ -12,13 +15,18 @@ from .vegas_grid import VegasGrid
 
 __all__ = [
     "Affine",
+    "AutoregressiveAffine",
     "AutoregressiveCategorical",
+    "AutoregressiveSpline",
     "Base",
     "Bijection",
     "Component",
+    "CouplingAffine",
+    "CouplingSpline",
     "Flow",
     "Logit",
     "MixedFlow",
+    "NormalWithAngles",
     "Permutation",
     "Sigmoid",
     "SoftPermutation",
@@ -26,7 +34,9 @@ __all__ = [
     "Uniform",
     "VegasGrid",
     "VegasGridBase",
+    "autoregressive_spline",
     "build",
+    "coupling_spline",
     "describe",
     "load",
     "load_component",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -63,6 +64,48 @@ class Uniform(Base):
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> Float[Tensor, "n dim"]:
         return torch.rand(n, self.dim, generator=generator, dtype=self.like.dtype, device=self.like.device)
+
+
+class NormalWithAngles(Base):
+    """Standard normal variables, but for angles, which are uniform in [-bound, bound].
+
+    Parameters
+    ----------
+    dim : number of dimensions.
+    angles : the dimensions that are angles.
+    bound : half their period.
+    """
+
+    is_angle: Tensor
+
+    def __init__(self, dim: int, angles: Sequence[int], bound: float = math.pi) -> None:
+        super().__init__(dim)
+        self.angles = tuple(sorted(set(angles)))
+        self.bound = float(bound)
+        if any(not 0 <= i < dim for i in self.angles):
+            raise InputError(f"angles must be dimensions in 0..{dim - 1}, got {tuple(angles)}")
+        if not self.bound > 0:
+            raise InputError(f"bound must be positive, got {bound}")
+        self.register_buffer(
+            "is_angle", torch.tensor([i in self.angles for i in range(dim)]), persistent=False
+        )
+
+    def log_prob(self, z: Float[Tensor, "n dim"]) -> Float[Tensor, " n"]:
+        normal = -0.5 * z.square() - 0.5 * math.log(2 * math.pi)
+        uniform = torch.where(z.abs() <= self.bound, -math.log(2 * self.bound), -math.inf)
+        return torch.where(self.is_angle, uniform, normal).sum(-1)
+
+    def sample(self, n: int, generator: torch.Generator | None = None) -> Float[Tensor, "n dim"]:
+        like = {"dtype": self.like.dtype, "device": self.like.device}
+        normal = torch.randn(n, self.dim, generator=generator, **like)
+        uniform = self.bound * (2 * torch.rand(n, self.dim, generator=generator, **like) - 1)
+        return torch.where(self.is_angle, uniform, normal)
+
+    def config(self) -> dict[str, Any]:
+        return {"dim": self.dim, "angles": list(self.angles), "bound": self.bound}
+
+    def extra_repr(self) -> str:
+        return f"dim={self.dim}, angles={self.angles}, bound={self.bound:g}"
 
 
 class VegasGridBase(Base):

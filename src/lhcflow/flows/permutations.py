@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal, Self
 
+import numpy as np
 import torch
 from jaxtyping import Float
+from scipy.linalg import logm
 from torch import Tensor, nn
 
 from ..errors import InputError
@@ -69,9 +71,8 @@ class Permutation(Bijection):
 class SoftPermutation(Bijection):
     """A learnable rotation, which mixes dimensions where a permutation can only exchange them.
 
-    On the real line ``z = R x`` with ``R = exp(A) R0``, A skew-symmetric with dim (dim - 1) / 2 trained
-    parameters that start at zero and reach every rotation; ``R0`` is the identity or a fixed random
-    orthogonal matrix.
+    On the real line ``z = R x`` with ``R = exp(A)``, where the dim (dim - 1) / 2 entries of the
+    skew-symmetric A are trained; they reach every rotation.
 
     On the unit cube ``z = Phi(R Phi^-1(x))`` with Phi the normal distribution function: the cube's
     uniform density becomes a standard normal one, which every rotation leaves unchanged, and returns.
@@ -82,16 +83,16 @@ class SoftPermutation(Bijection):
     ----------
     dim : number of dimensions.
     domain : "real" or "unit".
-    seed : seed of a random ``R0`` (uniform in the Haar measure); None starts at the identity.
+    seed : start at a random rotation (uniform in the Haar measure); None starts at the identity.
 
     Notes
     -----
-    On the cube coordinates closer to 0 or 1 than half the machine epsilon are moved there first:
-    5.3 standard deviations in float32, 8.2 in float64. Points outside the cube stay where they are.
+    On the cube, coordinates closer to 0 or 1 than half the machine epsilon are first moved to that
+    distance, 5.3 standard deviations in float32 and 8.2 in float64, so that the outermost corners do
+    not come back exactly. Points outside the cube stay where they are.
     Fixed random rotations are the soft permutations of 1907.02392; here they are trained.
     """
 
-    start: Tensor
     pairs: Tensor
 
     def __init__(self, dim: int, domain: Literal["real", "unit"] = "real", seed: int | None = None) -> None:
@@ -100,15 +101,16 @@ class SoftPermutation(Bijection):
             raise InputError(f'domain must be "real" or "unit", got {domain!r}')
         self.domain: Literal["real", "unit"] = domain
         self.seed = seed
-        self.angles = nn.Parameter(torch.zeros(dim * (dim - 1) // 2))
-        self.register_buffer("start", torch.eye(dim) if seed is None else _random_orthogonal(dim, seed))
-        self.register_buffer("pairs", torch.tril_indices(dim, dim, -1), persistent=False)
+        pairs = torch.tril_indices(dim, dim, -1)
+        self.register_buffer("pairs", pairs, persistent=False)
+        start = torch.zeros(pairs.shape[1]) if seed is None else _random_generator(dim, seed)[*pairs]
+        self.angles = nn.Parameter(start.to(torch.get_default_dtype()))
 
     def rotation(self) -> Float[Tensor, "dim dim"]:
         """The orthogonal matrix ``R`` (dim, dim)."""
         rows, columns = self.pairs
         skew = self.angles.new_zeros(self.dim, self.dim).index_put((rows, columns), self.angles)
-        return torch.matrix_exp(skew - skew.T) @ self.start
+        return torch.matrix_exp(skew - skew.T)
 
     def forward(
         self, x: Float[Tensor, "n dim"], context: Float[Tensor, "n context"] | None = None
@@ -135,8 +137,12 @@ class SoftPermutation(Bijection):
         return f"dim={self.dim}, domain={self.domain!r}"
 
 
-def _random_orthogonal(dim: int, seed: int) -> Tensor:
+def _random_generator(dim: int, seed: int) -> Tensor:
+    """The skew-symmetric logarithm (dim, dim) of a random rotation."""
     gaussian = torch.randn(dim, dim, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
     q, r = torch.linalg.qr(gaussian)
-    # The signs of the diagonal of r make q uniform (Mezzadri, math-ph/0609050).
-    return (q * r.diagonal().sign()).to(torch.get_default_dtype())
+    # The signs of the diagonal of r make q uniform in O(dim) (Mezzadri, math-ph/0609050).
+    rotation = q * r.diagonal().sign()
+    if torch.linalg.det(rotation) < 0:
+        rotation[:, 0] *= -1
+    return torch.from_numpy(np.real(np.asarray(logm(rotation.numpy()))))
