@@ -1,0 +1,117 @@
+"""Les Houches event files, version 3 (hep-ph/0609017, 1405.1067), compressed and written as a stream."""
+
+import gzip
+import io
+import json
+import os
+from collections.abc import Iterable, Mapping
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+
+from ..errors import InputError
+from ..files import atomic_write
+from .events import Events
+
+
+def write_lhe(
+    path: str | os.PathLike[str],
+    batches: Iterable[Events],
+    *,
+    beams: tuple[tuple[int, float], tuple[int, float]],
+    cross_section: float,
+    error: float,
+    max_weight: float,
+    unweighted: bool,
+    alpha: float,
+    alpha_s: float,
+    card: Mapping[str, Any] | None = None,
+) -> int:
+    """Write events batch by batch; the file appears under its name only when it is complete.
+
+    Parameters
+    ----------
+    path : path
+        Compressed if it ends in ``.gz``.
+    batches : iterable of Events
+        Written as they come.
+    beams : ((pdg, energy), (pdg, energy))
+        The beam particles and their nominal energies in GeV.
+    cross_section, error, max_weight : float
+        pb.
+    unweighted : bool
+        True if all weights are equal (IDWTUP = 3), False if they are to be read (IDWTUP = 4).
+    alpha, alpha_s : float
+        Couplings written with every event.
+    card : mapping, optional
+        Put as JSON into the header: what is needed to repeat the run.
+
+    Returns
+    -------
+    int
+        Number of events.
+
+    Raises
+    ------
+    InputError
+        The file cannot be written there.
+    """
+    name = os.fspath(path)
+    if not name.endswith((".lhe", ".lhe.gz")):
+        raise InputError(f"an event file ends in .lhe or .lhe.gz, got {name}")
+    count = 0
+    with atomic_write(path, "wb") as raw:
+        # no time and no name inside, so that the same seed gives the same file
+        packed = gzip.GzipFile("", "wb", 6, raw, mtime=0) if name.endswith(".gz") else None
+        text = io.TextIOWrapper(packed or raw, encoding="ascii", newline="\n")
+        text.write(_head(card, beams, cross_section, error, max_weight, 3 if unweighted else 4))
+        for events in batches:
+            _write_events(text, events, alpha, alpha_s)
+            count += len(events)
+        text.write("</LesHouchesEvents>\n")
+        text.flush()
+        text.detach()
+        if packed is not None:
+            packed.close()
+    return count
+
+
+def _head(
+    card: Mapping[str, Any] | None,
+    beams: tuple[tuple[int, float], tuple[int, float]],
+    cross_section: float,
+    error: float,
+    max_weight: float,
+    strategy: int,
+) -> str:
+    (pdg1, energy1), (pdg2, energy2) = beams
+    content = json.dumps(card or {}, indent=1).replace("]]>", "]] >")
+    return (
+        '<LesHouchesEvents version="3.0">\n<header>\n'
+        f"<lhcflow_card>\n<![CDATA[\n{content}\n]]>\n</lhcflow_card>\n</header>\n<init>\n"
+        f"{pdg1} {pdg2} {energy1:.16e} {energy2:.16e} 0 0 0 0 {strategy} 1\n"
+        f"{cross_section:.10e} {error:.10e} {max_weight:.10e} 1\n"
+        f"<generator name='lhcflow' version='{version('lhcflow')}'>normalizing flows at the LHC</generator>\n"
+        "</init>\n"
+    )
+
+
+def _write_events(out: io.TextIOWrapper, events: Events, alpha: float, alpha_s: float) -> None:
+    particles = events.momenta.shape[1]
+    columns = " ".join(["%.16e"] * 4)
+    incoming = f"%d -1 0 0 %d %d {columns} 0. 0. 9.\n"
+    outgoing = f"%d 1 1 2 %d %d {columns} 0. 0. 9.\n"
+    event = (
+        f"<event>\n{particles} 1 %.10e %.10e {alpha:.10e} {alpha_s:.10e}\n"
+        + 2 * incoming
+        + (particles - 2) * outgoing
+        + "</event>\n"
+    )
+    order = np.concatenate([events.momenta[..., 1:], events.momenta[..., :1]], axis=-1)  # px py pz E
+    numbers = np.concatenate([events.pdg[..., None], events.colours, order], axis=-1)
+    rows = np.concatenate(
+        [events.weights[:, None], events.scale[:, None], numbers.reshape(len(events), -1)], axis=1
+    )
+    for row in rows.tolist():
+        out.write(event % tuple(row))
