@@ -1,0 +1,84 @@
+"""The command line: its commands, and how errors are shown."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from ..errors import LhcflowError
+from .doctor import doctor
+
+app = typer.Typer(
+    name="lhcflow",
+    help="Normalizing flows at the LHC.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(doctor)
+
+
+@app.callback(invoke_without_command=True)
+def options(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show where an error came from.")] = False,
+) -> None:
+    """Normalizing flows at the LHC."""
+    if version:
+        from .. import __version__
+
+        typer.echo(f"lhcflow {__version__}")
+    elif context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit.
+
+    Exit codes: 0; 2 for wrong input and for work that could not go on (a full disk, a loss that is not
+    finite), each with one line on stderr; 130 after Ctrl-C; 1 for an error of lhcflow itself.
+
+    Parameters
+    ----------
+    arguments : those of the process if None.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in given
+    given = [a for a in given if a != "--debug"]
+    try:
+        code = app(given, prog_name="lhcflow", standalone_mode=False)
+    except (KeyboardInterrupt, typer.Abort) as error:
+        sys.exit(_fail("stopped", 130, debug, error))
+    except typer.exceptions.TyperException as error:
+        command = getattr(getattr(error, "ctx", None), "command_path", "lhcflow")
+        sys.exit(_fail(f"{_usage(error).rstrip('.')} (see {command} --help)", 2, debug, error))
+    except LhcflowError as error:
+        sys.exit(_fail(str(error), 2, debug, error))
+    except OSError as error:
+        where = f": {error.filename}" if error.filename else ""
+        sys.exit(_fail(f"{error.strerror or error}{where}", 2, debug, error))
+    except MemoryError as error:
+        sys.exit(_fail("out of memory: ask for fewer calls or a smaller flow", 2, debug, error))
+    except Exception as error:
+        text = f"{type(error).__name__}: {error} (an error of lhcflow: run again with --debug and report it)"
+        sys.exit(_fail(text, 1, debug, error))
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _usage(error: BaseException) -> str:
+    show = getattr(error, "format_message", None)
+    return (show() if show else str(error)).rstrip(".")
+
+
+def _fail(text: str, code: int, debug: bool, error: BaseException) -> int:
+    """Show an error as one line, in red on a terminal, and return the exit code."""
+    if debug:
+        traceback.print_exception(error)
+    line = "lhcflow: " + " ".join(text.split())
+    typer.secho(line, fg=typer.colors.RED, err=True)
+    return code

@@ -1,0 +1,37 @@
+"""The options that commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..errors import InputError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+Seed = Annotated[int, typer.Option("--seed", min=0, help="The same seed gives the same numbers.")]
+Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of the run.")]
+Json = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the results as JSON too.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
+Force = Annotated[bool, typer.Option("--force", help="Start over in the folder of an earlier run.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on where an unfinished run stopped.")]
+
+
+def console(quiet: bool) -> Console:
+    """Where a command prints: stdout, or nowhere with --quiet."""
+    from rich.console import Console
+
+    return Console(quiet=quiet, highlight=False)
+
+
+def check_json(path: Path | None) -> None:
+    """Refuse a JSON file that can't be written before the work starts, and not after it."""
+    if path is None:
+        return
+    if path.is_dir():
+        raise InputError(f"--json {path} is a folder: give a file")
+    if not path.resolve().parent.is_dir():
+        raise InputError(f"--json {path}: the folder {path.resolve().parent} does not exist, create it first")

@@ -1,0 +1,112 @@
+"""Exit codes, errors in one line, and imports that stay light."""
+
+import json
+
+import pytest
+
+HEAVY = ("torch", "matplotlib", "scipy", "numpy", "pylhe")
+
+
+@pytest.mark.parametrize("arguments", [(), ("--help",), ("generate", "--help"), ("--version",), None])
+def test_help_and_import_do_not_load_heavy_packages(lhcflow, arguments):
+    call = "import lhcflow, lhcflow.cli" if arguments is None else "from lhcflow.cli import main; main()"
+    code = f"""
+import sys, atexit
+atexit.register(lambda: print([m for m in {HEAVY} if m in sys.modules], file=sys.stderr))
+{call}
+"""
+    done = lhcflow(*(arguments or ()), code=code)
+    assert done.stderr.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("nope",), "No such command 'nope'"),
+        (("doctor", "--nope"), "No such option"),
+        (("doctor", "--json", "missing/file.json"), "does not exist"),
+        (("doctor", "--json", "."), "is a folder"),
+        (("generate",), "Missing argument"),
+        (("generate", "e+ e- > j j j", "--seed", "x"), "--seed"),
+    ],
+)
+def test_wrong_input_is_one_line_and_exit_code_2(lhcflow, arguments, words):
+    done = lhcflow(*arguments, check=False)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert words in done.stderr
+    assert done.stderr.startswith("lhcflow: ")
+    assert len(done.stderr.splitlines()) == 1
+
+
+FAILING = """
+import sys
+from lhcflow import InputError
+from lhcflow.cli import app, main
+from lhcflow.errors import RunError
+import errno
+
+@app.app.command()
+def fail(kind: str) -> None:
+    raise {
+        "input": InputError("say what to do"),
+        "run": RunError("the loss is not finite"),
+        "disk": OSError(errno.ENOSPC, "No space left on device", "results.json"),
+        "memory": MemoryError(),
+        "stop": KeyboardInterrupt(),
+        "bug": TypeError("one\\ntwo"),
+    }[kind]
+
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "code", "words"),
+    [
+        ("input", 2, "say what to do"),
+        ("run", 2, "the loss is not finite"),
+        ("disk", 2, "No space left on device: results.json"),
+        ("memory", 2, "out of memory"),
+        ("stop", 130, "stopped"),
+        ("bug", 1, "TypeError: one two"),
+    ],
+)
+def test_every_failure_has_its_exit_code_and_one_line(lhcflow, kind, code, words):
+    source = FAILING.replace("import app, main", "import main\nfrom lhcflow.cli import app")
+    done = lhcflow("fail", kind, code=source, check=False)
+    assert done.returncode == code
+    assert words in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    debugged = lhcflow("fail", kind, "--debug", code=source, check=False)
+    assert debugged.returncode == code
+    assert "Traceback" in debugged.stderr
+
+
+def test_output_may_be_closed_early(lhcflow):
+    # The reading end of the pipe is closed at once, as in `lhcflow doctor | true`.
+    closed = "import os; r, w = os.pipe(); os.close(r); os.dup2(w, 1);"
+    done = lhcflow("doctor", code=f"{closed} from lhcflow.cli import main; main()", check=False)
+    assert done.stderr == ""
+
+
+def test_doctor_prints_and_writes_what_is_installed(lhcflow, tmp_path):
+    import torch
+
+    from lhcflow._native import core
+
+    done = lhcflow("doctor", "--json", "doctor.json")
+    found = json.loads((tmp_path / "doctor.json").read_text())
+    assert found["versions"]["torch"] == torch.__version__
+    assert found["native"]["available"] == (core is not None)
+    assert found["devices"][0]["threads"] == 1
+    assert set(found["extras"]) == {"dask", "pythia"}
+    assert found["extras"]["pythia"]["install"] == "pip install 'pythia8mc==8.317.2'"
+    assert torch.__version__ in done.stdout
+    assert lhcflow("doctor", "--quiet").stdout == ""
+
+
+def test_doctor_says_why_there_are_no_kernels(lhcflow, tmp_path):
+    lhcflow("doctor", "--json", "doctor.json", LHCFLOW_NATIVE="0")
+    found = json.loads((tmp_path / "doctor.json").read_text())
+    assert found["native"] == {"available": False, "reason": "switched off by LHCFLOW_NATIVE=0"}
