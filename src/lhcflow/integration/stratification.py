@@ -1,0 +1,104 @@
+"""The strata of VEGAS+: equal boxes of the latent cube, with points where the integrand varies (2009.05112)."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from jaxtyping import Float, Integer
+
+from ..errors import InputError
+
+UNIFORM_SHARE = 0.25  # of the calls, spread evenly: every stratum is watched, whatever it showed before
+MOST_STRATA = 2**26
+
+
+def choose_divisions(dim: int, calls: int, multiple_of: int | None = None) -> Integer[np.ndarray, " dim"]:
+    """Number of strata along each dimension for a number of calls per iteration.
+
+    As many as leave two calls per stratum from the evenly spread quarter of the calls; the first
+    dimensions have one more than the last if that comes closer (2009.05112, section 3).
+
+    Parameters
+    ----------
+    dim, calls : of the integral and of one iteration.
+    multiple_of : with more strata than this, a multiple of it (bins of a map, so that edges coincide).
+    """
+    most = max(UNIFORM_SHARE * calls / 2, 1.0)
+    most = min(most, float(MOST_STRATA))
+    base = max(int(most ** (1 / dim) * (1 + 1e-12)), 1)
+    more = int((math.log(most) - dim * math.log(base)) / math.log(1 + 1 / base) + 1e-9)
+    divisions = np.full(dim, base, dtype=np.int64)
+    divisions[: min(max(more, 0), dim)] += 1
+    if multiple_of:
+        divisions = np.where(divisions > multiple_of, divisions // multiple_of * multiple_of, divisions)
+    return divisions
+
+
+class Strata:
+    """Boxes of the latent cube and the spread of the integrand in each of them.
+
+    Parameters
+    ----------
+    divisions : (dim,) number of equal intervals along each dimension; stratum ``h`` has the interval
+        ``h // (N_0 ... N_{d-1}) % N_d`` of dimension ``d``.
+    beta : points go to strata as spread^beta: 0 is plain stratification, 1 the optimum if the spread
+        were known exactly, 0.75 what is robust.
+
+    Attributes
+    ----------
+    variance : (strata,) variance of the weights within each stratum, in any unit.
+    """
+
+    def __init__(self, divisions: Integer[np.ndarray, " dim"], beta: float = 0.75) -> None:
+        self.divisions = np.ascontiguousarray(divisions, dtype=np.int64)
+        if (self.divisions < 1).any():
+            raise InputError(f"strata need at least one interval per dimension, got {divisions}")
+        if not 0 <= beta <= 1:
+            raise InputError(f"beta must be between 0 and 1, got {beta}")
+        self.beta = beta
+        self.count = math.prod(int(n) for n in self.divisions)
+        self.variance: Float[np.ndarray, " strata"] | None = None
+
+    def allocate(self, calls: int) -> Integer[np.ndarray, " strata"]:
+        """Points per stratum, at least 2 each, in total ``calls`` where that is possible."""
+        if self.count == 1:
+            return np.array([max(calls, 2)], dtype=np.int64)
+        spread = self._spread()
+        floor = max(2, int((UNIFORM_SHARE if spread is not None else 1.0) * calls / self.count))
+        counts = np.full(self.count, floor, dtype=np.int64)
+        rest = calls - floor * self.count
+        if rest > 0:
+            share = np.ones(self.count) if spread is None else spread
+            # Rounded sums, so that fractions of points are not lost.
+            cumulative = np.cumsum(share)
+            edges = np.rint(cumulative * (rest / cumulative[-1])).astype(np.int64)
+            counts += np.diff(edges, prepend=0)
+        return counts
+
+    def _spread(self) -> np.ndarray | None:
+        if self.variance is None or self.beta == 0:
+            return None
+        spread = self.variance ** (self.beta / 2)
+        return spread if spread.sum() > 0 else None
+
+    def update(self, variance: Float[np.ndarray, " strata"], memory: float = 0.0) -> None:
+        """Take over newly measured variances; ``memory`` is the share of the old ones that stays."""
+        if self.variance is not None and memory > 0:
+            variance = memory * self.variance + (1 - memory) * variance
+        self.variance = variance
+
+    def index(self, y: Float[np.ndarray, "n dim"]) -> Integer[np.ndarray, " n"]:
+        """The stratum of each point ``y`` of the latent cube."""
+        place = np.clip((y * self.divisions).astype(np.int64), 0, self.divisions - 1)
+        strides = np.concatenate([[1], np.cumprod(self.divisions[:-1])])
+        return place @ strides
+
+    def corner(self, stratum: Integer[np.ndarray, " k"]) -> Integer[np.ndarray, "k dim"]:
+        """Interval of each dimension of the strata, the inverse of :meth:`index` on corners."""
+        place = np.empty((len(stratum), len(self.divisions)), dtype=np.int64)
+        rest = np.asarray(stratum, dtype=np.int64)
+        for d, n in enumerate(self.divisions):
+            place[:, d] = rest % n
+            rest = rest // n
+        return place

@@ -1,0 +1,292 @@
+"""VEGAS and VEGAS+: importance grid and adaptive stratification (Lepage 1978; 2009.05112)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Integer
+
+from ..errors import InputError
+from . import vegas_kernels as kernels
+from .results import Estimate, Result, combine
+from .stratification import Strata, choose_divisions
+from .vegas_map import VegasMap
+
+Integrand = Callable[[np.ndarray], np.ndarray]
+
+BATCH = 2**17  # points that are handed out together, about
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Points of one iteration that belong to consecutive strata.
+
+    Attributes
+    ----------
+    x : (n, dim) points in the open unit cube.
+    weight : (n,); over all batches of an iteration, ``(weight * f(x)).sum()`` estimates the integral.
+    index : (n, dim) bins of the grid.
+    stratum, count, sizes : (groups,) stratum of each group of consecutive points, points in the group
+        and in its whole stratum.
+    """
+
+    x: Float[np.ndarray, "n dim"]
+    weight: Float[np.ndarray, " n"]
+    index: Integer[np.ndarray, "n dim"]
+    stratum: Integer[np.ndarray, " groups"]
+    count: Integer[np.ndarray, " groups"]
+    sizes: Float[np.ndarray, " groups"]
+
+
+class Vegas:
+    """Adaptive integration over the unit cube, step by step.
+
+    One iteration is ``for batch in vegas.batches(calls): vegas.accumulate(batch, f(batch.x))``, then
+    ``vegas.estimate()``, then ``vegas.refine()`` if the next one should be better. :meth:`iterate` does
+    this for a function, :meth:`integrate` does several and combines them. The integrand may be
+    anything on the cube, such as ``u -> f(x(u)) / q(x(u))`` on the latent cube of a flow.
+
+    Points depend on ``seed``, the iteration and what was accumulated before, not on batches or threads.
+
+    Parameters
+    ----------
+    dim : number of dimensions.
+    seed : of all random numbers.
+    bins : most bins of the grid per dimension (fewer if there are less than 10 calls for each); 1 means
+        no importance grid.
+    alpha : damping of the grid's adaptation.
+    beta : points go to strata as variance^(beta/2); 0 for strata with equal numbers of points.
+    stratify : False is classic VEGAS: one stratum.
+    grid : a grid to start with.
+    threads : of the native kernels.
+
+    References
+    ----------
+    G. P. Lepage, J. Comput. Phys. 27 (1978) 192; 2009.05112.
+
+    Examples
+    --------
+    >>> result = Vegas(2, seed=1).integrate(lambda x: 4 * x[:, 0] * x[:, 1], calls=20_000)
+    >>> abs(result.mean - 1) < 4 * result.sdev < 0.01
+    True
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        *,
+        seed: int | np.random.SeedSequence = 0,
+        bins: int = 1000,
+        alpha: float = 0.5,
+        beta: float = 0.75,
+        stratify: bool = True,
+        grid: VegasMap | None = None,
+        threads: int = 1,
+    ) -> None:
+        if dim < 1:
+            raise InputError(f"an integral needs dim >= 1, got {dim}")
+        if not 1 <= bins <= 65536:
+            raise InputError(f"bins must be between 1 and 65536, got {bins}")
+        if grid is not None and grid.dim != dim:
+            raise InputError(f"the grid has {grid.dim} dimensions, the integral {dim}")
+        self.dim = dim
+        self.bins = bins
+        self.alpha = alpha
+        self.beta = beta
+        self.stratify = stratify
+        self.grid = VegasMap(dim) if grid is None else grid
+        self.strata = Strata(np.ones(dim, dtype=np.int64), beta)
+        self.threads = threads
+        self.iteration = 0
+        self.calls = 0
+        sequence = seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)
+        self._keys = np.random.Generator(np.random.PCG64(sequence))
+        self._sums: _Sums | None = None
+
+    def prepare(self, calls: int) -> None:
+        """Choose bins and strata for iterations of ``calls`` calls; keeps what was learned where it can."""
+        if calls < 4:
+            raise InputError(f"an iteration needs at least 4 calls, got {calls}")
+        bins = min(self.bins, max(calls // 10, 1))
+        if self.grid.bins != bins:
+            self.grid = self.grid.rebinned(bins)
+        divisions = np.ones(self.dim, dtype=np.int64)
+        if self.stratify:
+            divisions = choose_divisions(self.dim, calls, bins if bins > 1 else None)
+        if (divisions != self.strata.divisions).any():
+            self.strata = Strata(divisions, self.beta)
+
+    def batches(self, calls: int) -> Iterator[Batch]:
+        """Start an iteration of about ``calls`` calls and hand out its points."""
+        self.prepare(calls)
+        self._sums = sums = _Sums(self.strata.count, self.dim, self.grid.bins)
+        self.iteration += 1
+        key = int(self._keys.integers(0, 2**64, dtype=np.uint64))
+        sizes = self.strata.allocate(calls)
+        volume = 1 / self.strata.count
+        # A large stratum is cut into groups; the variance between them is not lost, only its n - 1.
+        parts = -(-sizes // BATCH)
+        stratum = np.repeat(np.arange(self.strata.count, dtype=np.int64), parts)
+        counts = sizes if len(stratum) == len(sizes) else _split(sizes, parts)
+        total = sizes[stratum].astype(float)
+        ends = np.cumsum(counts)
+        first = 0
+        while first < len(counts):
+            done = int(ends[first - 1]) if first else 0
+            last = max(int(np.searchsorted(ends, done + BATCH, side="right")), first + 1)
+            part = slice(first, last)
+            x, weight, index = kernels.draw(
+                self.grid.edges,
+                self.strata.divisions,
+                stratum[part],
+                counts[part],
+                volume / total[part],
+                key,
+                done,
+                self.threads,
+            )
+            yield Batch(x, weight, index, stratum[part], counts[part], total[part])
+            first = last
+        sums.complete = True
+
+    def accumulate(self, batch: Batch, values: Float[np.ndarray, "n *m"]) -> None:
+        """Take the integrand's values (n,) or (n, m) at the points of ``batch``; all must be finite.
+
+        Grid and strata adapt to the first component.
+        """
+        if self._sums is None:
+            raise InputError("accumulate needs an iteration: take the batch from batches()")
+        values = np.ascontiguousarray(values, dtype=float)
+        if values.shape[0] != len(batch.x) or values.ndim > 2:
+            raise InputError(f"the integrand gave shape {values.shape} for {len(batch.x)} points")
+        self._sums.add(batch, values.reshape(len(values), -1))
+        self.calls += len(values)
+
+    def estimate(self) -> Estimate:
+        """The integral from the iteration that was just completed."""
+        sums = self._sums
+        if sums is None or sums.mean is None or sums.covariance is None or not sums.complete:
+            raise InputError("estimate needs a complete iteration: accumulate all batches first")
+        # What rounding leaves of a constant integrand is an error too.
+        rounding = np.finfo(float).eps * np.abs(sums.mean)
+        return Estimate(sums.mean.copy(), sums.covariance + np.diag(rounding**2), sums.calls)
+
+    def refine(self) -> None:
+        """Adapt grid and strata to the iteration that was just completed."""
+        sums = self._sums
+        if sums is None or not sums.complete:
+            raise InputError("refine needs a complete iteration: accumulate all batches first")
+        self.strata.update(sums.variance)
+        if self.grid.bins > 1 and self.alpha > 0:
+            training = np.divide(
+                sums.squares, sums.hits, out=np.zeros_like(sums.squares), where=sums.hits > 0
+            )
+            self.grid = self.grid.refined(training, self.alpha)
+
+    def iterate(self, f: Integrand, calls: int, adapt: bool = True) -> Estimate:
+        """One iteration: evaluate ``f`` at about ``calls`` points, estimate, and adapt unless told not to."""
+        for batch in self.batches(calls):
+            self.accumulate(batch, np.asarray(f(batch.x)))
+        estimate = self.estimate()
+        if adapt:
+            self.refine()
+        return estimate
+
+    def integrate(
+        self,
+        f: Integrand,
+        calls: int = 200_000,
+        *,
+        iterations: int = 10,
+        warmup: int = 3,
+        rtol: float | None = None,
+        atol: float | None = None,
+        weighted: bool = True,
+    ) -> Result:
+        """Several iterations, the first ``warmup`` of which only adapt.
+
+        Parameters
+        ----------
+        f : function of points (n, dim) with values (n,) or (n, m).
+        calls : of all iterations together, warm-up included.
+        iterations : how many the calls are divided into.
+        warmup : how many of them do not count in the result: their errors are the least reliable.
+        rtol, atol : stop when all errors are below ``rtol * |mean|`` or below ``atol``.
+        weighted : see :func:`~lhcflow.integration.results.combine`.
+
+        Returns
+        -------
+        Result
+            With the calls really made, which may be slightly more or fewer.
+        """
+        if not 0 <= warmup < iterations:
+            raise InputError(
+                f"warmup must be at least 0 and less than iterations, got {warmup} of {iterations}"
+            )
+        before = self.calls
+        estimates: list[Estimate] = []
+        for i in range(iterations):
+            estimate = self.iterate(f, max(calls // iterations, 4))
+            if i < warmup:
+                continue
+            estimates.append(estimate)
+            if (rtol is not None or atol is not None) and converged(
+                combine(estimates, weighted=weighted), rtol, atol
+            ):
+                break
+        method = "VEGAS+" if self.stratify else "VEGAS"
+        return combine(estimates, calls=self.calls - before, weighted=weighted, method=method)
+
+    def __repr__(self) -> str:
+        strata = "x".join(str(n) for n in self.strata.divisions)
+        return f"Vegas(dim={self.dim}, bins={self.grid.bins}, strata={strata}, beta={self.beta})"
+
+
+class _Sums:
+    """What an iteration accumulates."""
+
+    def __init__(self, strata: int, dim: int, bins: int) -> None:
+        self.mean: np.ndarray | None = None
+        self.covariance: np.ndarray | None = None
+        self.variance = np.zeros(strata)
+        self.squares = np.zeros((dim, bins))
+        self.hits = np.zeros((dim, bins))
+        self.calls = 0
+        self.complete = False
+
+    def add(self, batch: Batch, values: np.ndarray) -> None:
+        size = values.shape[1]
+        if self.mean is None or self.covariance is None:
+            self.mean, self.covariance = np.zeros(size), np.zeros((size, size))
+        if len(self.mean) != size:
+            raise InputError(f"the integrand changed from {len(self.mean)} components to {size}")
+        kernels.accumulate(
+            values,
+            batch.weight,
+            batch.index,
+            batch.stratum,
+            batch.count,
+            batch.sizes,
+            self.mean,
+            self.covariance,
+            self.variance,
+            self.squares,
+            self.hits,
+        )
+        self.calls += len(values)
+
+
+def _split(sizes: np.ndarray, parts: np.ndarray) -> np.ndarray:
+    """Cut each size into its number of nearly equal parts, in order."""
+    counts = [np.diff(np.arange(p + 1) * n // p) for n, p in zip(sizes, parts, strict=True)]
+    return np.concatenate(counts)
+
+
+def converged(result: Result, rtol: float | None, atol: float | None) -> bool:
+    """Whether every error of ``result`` is below ``rtol * |mean|`` or below ``atol``."""
+    sdev = np.atleast_1d(result.sdev)
+    bound = np.maximum((rtol or 0) * np.abs(np.atleast_1d(result.mean)), atol or 0)
+    return bool((sdev <= bound).all()) and math.isfinite(float(sdev.sum()))
