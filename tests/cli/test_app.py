@@ -68,19 +68,22 @@ main()
         ("run", 2, "the loss is not finite"),
         ("disk", 2, "No space left on device: results.json"),
         ("memory", 2, "out of memory"),
-        ("stop", 130, "stopped"),
         ("bug", 1, "TypeError: one two"),
     ],
 )
 def test_every_failure_has_its_exit_code_and_one_line(lhcflow, kind, code, words):
-    source = FAILING.replace("import app, main", "import main\nfrom lhcflow.cli import app")
-    done = lhcflow("fail", kind, code=source, check=False)
+    done = lhcflow("fail", kind, code=FAILING, check=False)
     assert done.returncode == code
     assert words in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
-    debugged = lhcflow("fail", kind, "--debug", code=source, check=False)
+    debugged = lhcflow("fail", kind, "--debug", code=FAILING, check=False)
     assert debugged.returncode == code
     assert "Traceback" in debugged.stderr
+
+
+def test_ctrl_c_is_one_line_and_exit_code_130(lhcflow):
+    done = lhcflow("fail", "stop", code=FAILING, check=False)
+    assert (done.returncode, done.stderr.strip()) == (130, "lhcflow: stopped")
 
 
 def test_output_may_be_closed_early(lhcflow):

@@ -12,6 +12,9 @@ import typer
 from ..errors import LhcflowError
 from .doctor import doctor
 
+# What typer makes of Ctrl-C.
+_INTERRUPTED = 130
+
 app = typer.Typer(
     name="lhcflow",
     help="Normalizing flows at the LHC.",
@@ -52,8 +55,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = [a for a in given if a != "--debug"]
     try:
         code = app(given, prog_name="lhcflow", standalone_mode=False)
-    except (KeyboardInterrupt, typer.Abort) as error:
-        sys.exit(_fail("stopped", 130, debug, error))
     except typer.exceptions.TyperException as error:
         command = getattr(getattr(error, "ctx", None), "command_path", "lhcflow")
         sys.exit(_fail(f"{_usage(error).rstrip('.')} (see {command} --help)", 2, debug, error))
@@ -67,6 +68,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except Exception as error:
         text = f"{type(error).__name__}: {error} (an error of lhcflow: run again with --debug and report it)"
         sys.exit(_fail(text, 1, debug, error))
+    if code == _INTERRUPTED:
+        typer.secho("lhcflow: stopped", fg=typer.colors.RED, err=True)
     sys.exit(code if isinstance(code, int) else 0)
 
 
