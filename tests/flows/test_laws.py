@@ -34,6 +34,8 @@ from lhcflow.flows import (
 from lhcflow.flows.autoregressive import AutoregressiveAffine, AutoregressiveSpline
 from lhcflow.flows.bijection import REGISTRY
 from lhcflow.flows.coupling import CouplingAffine, CouplingSpline
+from lhcflow.flows.inverse import Inverse
+from lhcflow.flows.residual_coupling import ResidualCoupling
 
 DIM = 3
 CONTEXT = 2
@@ -137,6 +139,20 @@ CASES = [
     Case(
         "iaf-affine-context",
         lambda: AutoregressiveAffine(DIM, context=CONTEXT, hidden=(16,), fast="sampling", scale="sigmoid"),
+        **same("real"),
+    ),
+    Case("inverse", lambda: Inverse(CouplingSpline(DIM, MASK, hidden=(8,), bins=4)), **same("unit")),
+    Case(
+        "residual-spline",
+        lambda: ResidualCoupling(DIM, MASK, context=CONTEXT, hidden=8, bins=4, domain="real"),
+        **same("real"),
+    ),
+    Case(
+        "residual-affine", lambda: ResidualCoupling(DIM, MASK, hidden=8, transform="affine"), **same("real")
+    ),
+    Case(
+        "residual-additive",
+        lambda: ResidualCoupling(DIM, MASK, hidden=8, transform="additive"),
         **same("real"),
     ),
     Case("coupling-affine", lambda: CouplingAffine(DIM, MASK, hidden=(16,)), **same("real")),

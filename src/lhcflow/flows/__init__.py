@@ -9,7 +9,10 @@ from .categorical import AutoregressiveCategorical, MixedFlow
 from .coupling import CouplingAffine, CouplingSpline
 from .domain import Logit, Sigmoid
 from .flow import Flow
+from .from_nflows import from_nflows
+from .inverse import Inverse
 from .permutations import Permutation, SoftPermutation
+from .residual_coupling import ResidualCoupling
 from .saving import load, load_component, save
 from .vegas_grid import VegasGrid
 
@@ -24,10 +27,12 @@ __all__ = [
     "CouplingAffine",
     "CouplingSpline",
     "Flow",
+    "Inverse",
     "Logit",
     "MixedFlow",
     "NormalWithAngles",
     "Permutation",
+    "ResidualCoupling",
     "Sigmoid",
     "SoftPermutation",
     "StandardNormal",
@@ -38,6 +43,7 @@ __all__ = [
     "build",
     "coupling_spline",
     "describe",
+    "from_nflows",
     "load",
     "load_component",
     "save",

@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..errors import InputError
-from .bijection import Bijection
-from .incremental import Element, PlanCache, solve
+from .bijection import Bijection, in_functorch
+from .incremental import Element, PlanCache, solve, solve_naive
 from .made import MADE
 from .spline import MIN_BIN, MIN_DERIVATIVE, Tails, check_spline, parameter_count, rational_quadratic
 
@@ -91,6 +91,8 @@ class Autoregressive(Bijection):
         if inverse == (self.fast == "sampling"):
             result, log_det = self._pass(value, context, inverse)
             return result, log_det.sum(-1)
+        if in_functorch():
+            return solve_naive(self.net, self.element, value, context, inverse)
         with torch.no_grad():
             result, log_det = solve(self.net, self.element, self._plans, value, context, inverse)
         inputs = (value, *self.parameters(), *(() if context is None else (context,)))

@@ -90,6 +90,15 @@ def describe(component: Component) -> dict[str, Any]:
     return {"kind": component.kind, **component.config()}
 
 
+def in_functorch() -> bool:
+    """Whether a transform of ``torch.func`` (vmap, grad) is at work.
+
+    Its tensors have no memory of their own, so that native kernels can't take them and no Python code
+    can look at their values.
+    """
+    return not torch.compiler.is_compiling() and torch._C._functorch.peek_interpreter_stack() is not None
+
+
 def zero_log_det(x: Tensor) -> Tensor:
     """The log-determinant (n,) of a map that keeps volume."""
     return torch.zeros(x.shape[0], dtype=x.dtype, device=x.device)
