@@ -1,0 +1,297 @@
+"""Files that are whole or absent, and run directories: one folder per command."""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import json
+import math
+import os
+import secrets
+import shutil
+import tomllib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import IO, Any
+
+from .errors import InputError, RunError
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
+
+
+@contextmanager
+def atomic_write(path: str | os.PathLike[str], mode: str = "w") -> Iterator[IO[Any]]:
+    """Open a file for writing that appears under its name only once it is complete and on disk.
+
+    It is written beside ``path`` (``.name`` of the yielded file is where, for writers that want a
+    name), flushed to disk and renamed. If the body raises, ``path`` is untouched and nothing is left.
+
+    Parameters
+    ----------
+    path : the file; an existing one is replaced, a symbolic link is followed.
+    mode : "w" for text (UTF-8) or "wb" for bytes.
+
+    Raises
+    ------
+    InputError
+        If the folder does not exist or is not writable, or if ``path`` is no regular file.
+    RunError
+        If the disk is full or the file would exceed a quota or limit.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with atomic_write(f"{folder}/numbers.txt") as file:
+    ...         _ = file.write("1 2 3")
+    ...     Path(folder, "numbers.txt").read_text()
+    '1 2 3'
+    """
+    if mode not in ("w", "wb"):
+        raise InputError(f"atomic_write has the modes 'w' and 'wb', got {mode!r}")
+    target = Path(path).resolve()
+    if not target.parent.is_dir():
+        raise InputError(f"can't write {path}: the folder {target.parent} does not exist, create it first")
+    if target.exists() and not target.is_file():
+        raise InputError(f"can't write {path}: it exists and is no regular file, choose another name")
+    beside = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        with open(beside, mode.replace("w", "x"), encoding=None if "b" in mode else "utf-8") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, target)
+        _sync_folder(target.parent)
+    except OSError as error:
+        if error.errno in _FULL:
+            raise RunError(f"no space left for {path}: free some and run it again") from None
+        if error.errno in _DENIED and error.filename == str(beside):
+            raise InputError(f"can't write to {target.parent}: permission denied") from None
+        raise
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def write_json(path: str | os.PathLike[str], value: Any) -> None:
+    """Write ``value`` as JSON, atomically; see :func:`plain` for what it may hold.
+
+    NaN and infinity, which JSON does not have, become the strings "nan", "inf" and "-inf".
+    """
+    text = json.dumps(_finite(plain(value)), indent=2, allow_nan=False)
+    with atomic_write(path) as file:
+        file.write(text + "\n")
+
+
+def write_toml(path: str | os.PathLike[str], table: Mapping[str, Any]) -> None:
+    """Write a table as TOML, atomically. Entries that are None are left out: TOML has no null."""
+    text = "\n".join(_toml_lines(plain(table), ())) + "\n"
+    with atomic_write(path) as file:
+        file.write(text)
+
+
+def read_toml(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Read a TOML file.
+
+    Raises
+    ------
+    InputError
+        If it is missing or not TOML.
+    """
+    try:
+        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"can't read {path}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not TOML: {error}") from None
+
+
+class RunDirectory:
+    """The folder of one command: its card, and then results, history, checkpoints and figures.
+
+    A folder with a card and without ``results.json`` is an unfinished run. Whoever starts a run gets
+    either a fresh folder, or, with ``resume``, the unfinished one with the same card.
+
+    Parameters
+    ----------
+    path : the folder; it is created, with its parents, if it does not exist.
+    card : everything needed to repeat the run: scalars, lists and tables of them (None is left out).
+    force : start over in the folder of an earlier run, finished or not; its files listed below are removed.
+    resume : go on with an unfinished run, or start one if there is none.
+
+    Attributes
+    ----------
+    path, card_file, results_file, history_file, report_file, checkpoints, figures : paths; the last two
+        are folders.
+    resumed : whether there was an unfinished run to go on with.
+
+    Raises
+    ------
+    InputError
+        If the folder holds a finished run (without ``force``), an unfinished one (without either), one
+        with another card (with ``resume``), or files that no run wrote. Nothing is changed then.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        card: Mapping[str, Any],
+        *,
+        force: bool = False,
+        resume: bool = False,
+    ) -> None:
+        if force and resume:
+            raise InputError("--force starts over and --resume goes on: give one of them")
+        self.path = Path(path)
+        self.card_file = self.path / "card.toml"
+        self.results_file = self.path / "results.json"
+        self.history_file = self.path / "history.csv"
+        self.report_file = self.path / "report.html"
+        self.checkpoints = self.path / "checkpoints"
+        self.figures = self.path / "figures"
+        # The version is information for the reader: a newer lhcflow may go on with an older run.
+        self.card = {"lhcflow": {"version": version("lhcflow")}, **_without_none(plain(card))}
+        self.resumed = False
+        if self.path.exists() and not self.path.is_dir():
+            raise InputError(f"{path} is a file: give a folder for the run")
+        if self.card_file.is_file():
+            self._enter(force, resume)
+        elif self.path.is_dir() and any(f.suffix != ".tmp" for f in self.path.iterdir()):
+            raise InputError(f"{path} holds files but no run (no card.toml): give another folder")
+        self._create()
+
+    @property
+    def finished(self) -> bool:
+        """Whether the results were written."""
+        return self.results_file.is_file()
+
+    def finish(self, results: Mapping[str, Any]) -> None:
+        """Write ``results.json``, the last file of a run. See :func:`write_json`."""
+        write_json(self.results_file, results)
+
+    def _enter(self, force: bool, resume: bool) -> None:
+        """Make sure that the run that is there may be continued or removed."""
+        if force:
+            # The results go first: a run that loses files is not finished any more.
+            for file in (self.results_file, self.history_file, self.report_file, self.card_file):
+                file.unlink(missing_ok=True)
+            for folder in (self.checkpoints, self.figures):
+                shutil.rmtree(folder, ignore_errors=True)
+            return
+        if self.finished:
+            raise InputError(f"{self.path} holds a finished run: --force to do it again, or another folder")
+        if not resume:
+            raise InputError(f"{self.path} holds an unfinished run: --resume to go on, --force to start over")
+        difference = _difference(read_toml(self.card_file), self.card, skip=("lhcflow",))
+        if difference:
+            raise InputError(f"can't resume {self.path}: {difference}; use the same options or --force")
+        self.resumed = True
+
+    def _create(self) -> None:
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"can't create the folder {self.path}: {error.strerror}") from None
+        if not self.resumed:
+            write_toml(self.card_file, self.card)
+        self.checkpoints.mkdir(exist_ok=True)
+        self.figures.mkdir(exist_ok=True)
+
+
+def plain(value: Any) -> Any:
+    """Turn ``value`` into dicts, lists, strings, numbers, booleans and None.
+
+    Takes these, tuples, sets (sorted), paths, dataclasses, and whatever has ``tolist()`` (numpy and torch).
+
+    Raises
+    ------
+    InputError
+        For anything else.
+    """
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, Mapping):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(v) for v in value]
+    if isinstance(value, set | frozenset):
+        return sorted(plain(v) for v in value)
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if (tolist := getattr(value, "tolist", None)) is not None:
+        return plain(tolist())
+    raise InputError(f"a {type(value).__name__} can't be written to a card or a result file")
+
+
+def _sync_folder(folder: Path) -> None:
+    """Put a rename on disk, where the system lets folders be opened."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        os.fsync(handle)
+    except OSError:
+        pass
+    finally:
+        os.close(handle)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _finite(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_finite(v) for v in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _without_none(table: dict[str, Any]) -> dict[str, Any]:
+    """The table as TOML gives it back."""
+    return {k: _without_none(v) if isinstance(v, dict) else v for k, v in table.items() if v is not None}
+
+
+def _difference(old: dict[str, Any], new: dict[str, Any], skip: tuple[str, ...] = (), where: str = "") -> str:
+    """The first entry in which two cards differ, in words; empty if there is none."""
+    for key in sorted({*old, *new} - {*skip}):
+        a, b, name = old.get(key), new.get(key), f"{where}{key}"
+        if isinstance(a, dict) and isinstance(b, dict):
+            if inner := _difference(a, b, where=f"{name}."):
+                return inner
+        elif a != b and not (a != a and b != b):  # NaN is the same as NaN
+            return f"{name} was {a!r}, is now {b!r}"
+    return ""
+
+
+def _toml_lines(table: dict[str, Any], path: tuple[str, ...]) -> list[str]:
+    """TOML of a table: its own values first, then its sub-tables under their headers."""
+    values = {k: v for k, v in table.items() if v is not None and not isinstance(v, dict)}
+    tables = {k: v for k, v in table.items() if isinstance(v, dict)}
+    lines = [f"[{'.'.join(_toml_key(p) for p in path)}]"] if path and (values or not tables) else []
+    lines += [f"{_toml_key(k)} = {_toml_value(v)}" for k, v in values.items()]
+    for key, inner in tables.items():
+        lines += [*([""] if lines else []), *_toml_lines(inner, (*path, key))]
+    return lines
+
+
+def _toml_key(key: str) -> str:
+    bare = key and all(c.isascii() and (c.isalnum() or c in "-_") for c in key)
+    return key if bare else _toml_value(key)
+
+
+def _toml_value(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):  # JSON's escapes are TOML's, except that TOML wants DEL escaped too
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007F")
+    if isinstance(value, list):
+        if any(v is None for v in value):
+            raise InputError("a list in a card can't hold None")
+        return f"[{', '.join(_toml_value(v) for v in value)}]"
+    if isinstance(value, dict):
+        inner = (f"{_toml_key(k)} = {_toml_value(v)}" for k, v in value.items() if v is not None)
+        return f"{{{', '.join(inner)}}}"
+    return repr(value)
