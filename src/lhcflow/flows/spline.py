@@ -1,20 +1,24 @@
-"""Monotone rational-quadratic splines (1906.04032), in plain torch.
+"""Monotone rational-quadratic splines (1906.04032).
 
-This is the reference of the native kernel and what runs on CUDA, under ``torch.compile`` and under
-``torch.func.vmap``: no indexing by booleans, no control flow that depends on the data.
+:func:`reference` is plain torch: the twin of the native kernel and what runs on CUDA, under
+``torch.compile`` and under ``torch.func.vmap``, without indexing by booleans and without control flow that
+depends on the data.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Literal
+from functools import lru_cache
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
+from .._native import core
 from ..errors import InputError
+from .native import differentiate, usable
 
 Tails = Literal["linear", "circular"] | None
 
@@ -82,6 +86,24 @@ def rational_quadratic(
             f"spline parameters must be shaped {(*x.shape, count)} for bins={bins}, tails={tails!r};"
             f" got {tuple(params.shape)}"
         )
+    settings = (bins, low, high, tails, min_bin, min_derivative)
+    if usable(x, params):
+        return _Native.apply(x, params, inverse, settings)  # type: ignore[return-value]
+    return reference(x, params, inverse, *settings)
+
+
+def reference(
+    x: Tensor,
+    params: Tensor,
+    inverse: bool,
+    bins: int,
+    low: float,
+    high: float,
+    tails: Tails,
+    min_bin: float,
+    min_derivative: float,
+) -> tuple[Tensor, Tensor]:
+    """:func:`rational_quadratic` in operations of torch, without the checks."""
     if tails == "circular":
         x = low + torch.remainder(x - low, high - low)
     inside = (x >= low) & (x <= high)
@@ -152,3 +174,41 @@ def _solve(eta: Tensor, slope: Tensor, d0: Tensor, d1: Tensor) -> Tensor:
     numerator = torch.where(positive, 2 * slope * eta, root - b)
     denominator = torch.where(positive, root + b, 2 * (slope - b))
     return (numerator / denominator).clamp(0, 1)
+
+
+@lru_cache(maxsize=256)
+def native_settings(
+    bins: int, low: float, high: float, tails: Tails, min_bin: float, min_derivative: float
+) -> Any:
+    """The same settings as an object of the native core."""
+    assert core is not None
+    code = {None: 0, "linear": 1, "circular": 2}[tails]
+    return core.SplineSettings(bins, code, low, high, min_bin, min_derivative)
+
+
+class _Native(torch.autograd.Function):
+    """The native kernel with its gradient; gradients of the gradient are the reference's."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, params: Tensor, inverse: bool, settings: tuple) -> tuple[Tensor, Tensor]:
+        assert core is not None
+        ctx.save_for_backward(x, params)
+        ctx.inverse, ctx.settings = inverse, settings
+        x, params = x.contiguous(), params.contiguous()
+        y, log_det = torch.empty_like(x), torch.empty_like(x)
+        arrays = [t.numpy() for t in (x, params, y, log_det)]
+        core.spline_apply(native_settings(*settings), inverse, *arrays, torch.get_num_threads())
+        return y, log_det
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
+        assert core is not None
+        x, params = ctx.saved_tensors
+        if torch.is_grad_enabled():  # create_graph=True
+            again = reference(x, params, ctx.inverse, *ctx.settings)
+            return *differentiate(again, (x, params), grad_outputs), None, None
+        tensors = [t.detach().contiguous() for t in (x, params, *grad_outputs)]
+        grad_x, grad_params = torch.empty_like(tensors[0]), torch.empty_like(tensors[1])
+        arrays = [t.numpy() for t in (*tensors, grad_x, grad_params)]
+        core.spline_gradient(native_settings(*ctx.settings), ctx.inverse, *arrays, torch.get_num_threads())
+        return grad_x, grad_params, None, None

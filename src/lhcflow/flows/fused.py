@@ -1,0 +1,169 @@
+"""Coupling layers in one native call: conditioners and splines on tiles of samples that stay in cache.
+
+The twin is the layers' own ``forward`` and ``inverse``. A call with gradient keeps only its input and
+computes everything else again in the backward pass, tile by tile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from itertools import groupby
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from .._native import core
+from .bijection import Bijection
+from .coupling import CouplingSpline
+from .native import differentiate, usable
+from .spline import native_settings
+
+NEGATIVE_SLOPE = {"relu": 0.0, "leaky_relu": nn.LeakyReLU().negative_slope}
+
+
+def run_stack(
+    layers: Sequence[Bijection],
+    x: Float[Tensor, "n dim"],
+    context: Float[Tensor, "n context"] | None = None,
+    inverse: bool = False,
+) -> tuple[Float[Tensor, "n dim"], Float[Tensor, " n"]]:
+    """Apply ``layers``, listed from data to latent, one after the other (backwards for the inverse).
+
+    Equal to calling their ``forward`` or ``inverse`` in turn; neighbours that the native kernel knows run
+    in one call. Returns the result and the sum of the log-determinants (n,).
+    """
+    log_det = x.new_zeros(x.shape[0])
+    native = core is not None and usable(x, context)
+    order = reversed(layers) if inverse else iter(layers)
+    for fused, group in groupby(order, lambda layer: native and _fits(layer, x, context)):
+        run = list(group)
+        if fused:
+            couplings = [layer for layer in run if isinstance(layer, CouplingSpline)]
+            x, term = _apply(couplings[::-1] if inverse else couplings, x, context, inverse)
+            log_det = log_det + term
+            continue
+        for layer in run:
+            given = context if layer.context else None
+            x, term = layer.inverse(x, given) if inverse else layer(x, given)
+            log_det = log_det + term
+    return x, log_det
+
+
+def _fits(layer: Bijection, x: Tensor, context: Tensor | None) -> bool:
+    return (
+        type(layer) is CouplingSpline
+        and not layer.circular
+        and not layer.residual
+        and layer.activation in NEGATIVE_SLOPE
+        and layer.conditioner.constant is None
+        and layer.context == (0 if context is None else context.shape[-1])
+        and not _hooked(layer)
+        and usable(x, *_parameters(layer))
+    )
+
+
+def _hooked(layer: nn.Module) -> bool:
+    return any(m._forward_hooks or m._forward_pre_hooks for m in layer.modules())
+
+
+def _parameters(layer: CouplingSpline) -> list[Tensor]:
+    found: list[Tensor] = []
+    for linear in layer.conditioner.layers:
+        found += [linear.weight, linear.bias]  # type: ignore[list-item]
+    return found
+
+
+def _apply(
+    layers: list[CouplingSpline], x: Tensor, context: Tensor | None, inverse: bool
+) -> tuple[Tensor, Tensor]:
+    parameters = [p for layer in layers for p in _parameters(layer)]
+    conditions = x.new_empty(x.shape[0], 0) if context is None else context
+    if torch.is_grad_enabled() and any(t.requires_grad for t in (x, conditions, *parameters)):
+        return _Fused.apply(layers, inverse, x, conditions, *parameters)  # type: ignore[return-value]
+    return _run(layers, inverse, x, conditions, parameters)
+
+
+def _run(
+    layers: list[CouplingSpline], inverse: bool, x: Tensor, conditions: Tensor, parameters: list[Tensor]
+) -> tuple[Tensor, Tensor]:
+    y, log_det = torch.empty(x.shape, dtype=x.dtype), torch.empty(x.shape[0], dtype=x.dtype)
+    parameters = [p.contiguous() for p in parameters]
+    addresses = [p.data_ptr() for p in parameters]
+    arrays = [_array(t) for t in (x, conditions, y, log_det)]
+    _plan(tuple(_spec(layer) for layer in layers)).apply(inverse, addresses, *arrays, torch.get_num_threads())
+    return y, log_det
+
+
+class _Fused(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        layers: list[CouplingSpline],
+        inverse: bool,
+        x: Tensor,
+        conditions: Tensor,
+        *parameters: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        ctx.layers, ctx.inverse = layers, inverse
+        ctx.save_for_backward(x, conditions, *parameters)
+        return _run(layers, inverse, x, conditions, list(parameters))
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
+        x, conditions, *parameters = ctx.saved_tensors
+        if torch.is_grad_enabled():  # create_graph=True
+            again = _twin(ctx.layers, x, conditions if conditions.shape[1] else None, ctx.inverse)
+            return None, None, *differentiate(again, (x, conditions, *parameters), grad_outputs)
+        parameters = [p.contiguous() for p in parameters]
+        grad_x, grad_conditions = (
+            torch.empty(x.shape, dtype=x.dtype),
+            torch.empty(conditions.shape, dtype=x.dtype),
+        )
+        grads = [torch.zeros(p.shape, dtype=p.dtype) for p in parameters]
+        _plan(tuple(_spec(layer) for layer in ctx.layers)).gradient(
+            ctx.inverse,
+            [p.data_ptr() for p in parameters],
+            *(_array(t) for t in (x, conditions, *grad_outputs, grad_x, grad_conditions)),
+            [g.data_ptr() for g in grads],
+            torch.get_num_threads(),
+        )
+        return None, None, grad_x, grad_conditions, *grads
+
+
+def _twin(
+    layers: list[CouplingSpline], x: Tensor, context: Tensor | None, inverse: bool
+) -> tuple[Tensor, Tensor]:
+    log_det = x.new_zeros(x.shape[0])
+    for layer in reversed(layers) if inverse else layers:
+        x, term = layer.inverse(x, context) if inverse else layer(x, context)
+        log_det = log_det + term
+    return x, log_det
+
+
+def _array(tensor: Tensor) -> Any:
+    return tensor.detach().contiguous().numpy()
+
+
+def _spec(layer: CouplingSpline) -> tuple:
+    """What the kernel has to know of a layer besides its parameters."""
+    linears = layer.conditioner.layers
+    sizes = (layer.conditioner.features + layer.context, *(linear.out_features for linear in linears))
+    spline = (layer.bins, layer.low, layer.high, layer.tails, layer.min_bin, layer.min_derivative)
+    return layer.mask, layer.context, sizes, spline, layer.domain, layer.activation
+
+
+@lru_cache(maxsize=256)
+def _plan(specs: tuple[tuple, ...]) -> Any:
+    assert core is not None
+    mask, context = specs[0][:2]
+    stack = core.CouplingStack(len(mask), context)
+    for mask, _, sizes, spline, domain, activation in specs:
+        passed = [i for i, chosen in enumerate(mask) if not chosen]
+        transformed = [i for i, chosen in enumerate(mask) if chosen]
+        scale, offset = (2.0, -1.0) if domain == "unit" else (1.0, 0.0)
+        settings = native_settings(*spline)
+        stack.add(passed, transformed, list(sizes), settings, scale, offset, NEGATIVE_SLOPE[activation])
+    return stack
