@@ -173,8 +173,9 @@ class Multichannel:
 
     def channel(self, u: np.ndarray) -> np.ndarray:
         """Channel numbers (n,) chosen by the first coordinate of `u` (n, dim)."""
-        edges = np.cumsum(self.weights)[:-1]
-        return np.searchsorted(edges, u[:, 0], side="right")
+        edges = np.cumsum(self.weights)
+        last = np.flatnonzero(self.weights)[-1]  # rounding and u = 1 must not choose a closed channel
+        return np.searchsorted(edges[:last], u[:, 0], side="right")
 
     def generate(self, u: np.ndarray, sqrt_s: np.ndarray) -> np.ndarray:
         """Momenta (n, n_final, 4); arguments as in :class:`PhaseSpace`."""
