@@ -181,9 +181,8 @@ class Vegas:
             raise InputError("refine needs a complete iteration: accumulate all batches first")
         self.strata.update(sums.variance)
         if self.grid.bins > 1 and self.alpha > 0:
-            training = np.divide(
-                sums.squares, sums.hits, out=np.zeros_like(sums.squares), where=sums.hits > 0
-            )
+            squares, hits = sums.histogram[..., 0], sums.histogram[..., 1]
+            training = np.divide(squares, hits, out=np.zeros_like(squares), where=hits > 0)
             self.grid = self.grid.refined(training, self.alpha)
 
     def iterate(self, f: Integrand, calls: int, adapt: bool = True) -> Estimate:
@@ -252,8 +251,7 @@ class _Sums:
         self.mean: np.ndarray | None = None
         self.covariance: np.ndarray | None = None
         self.variance = np.zeros(strata)
-        self.squares = np.zeros((dim, bins))
-        self.hits = np.zeros((dim, bins))
+        self.histogram = np.zeros((dim, bins, 2))
         self.calls = 0
         self.complete = False
 
@@ -273,8 +271,7 @@ class _Sums:
             self.mean,
             self.covariance,
             self.variance,
-            self.squares,
-            self.hits,
+            self.histogram,
         )
         self.calls += len(values)
 

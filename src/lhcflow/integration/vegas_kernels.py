@@ -51,8 +51,8 @@ def draw(
     for d in range(dim):
         place[:, d] = rest % divisions[d]
         rest //= divisions[d]
-    position = (np.repeat(place, count, axis=0) + u) / divisions * bins
-    index = np.minimum(position.astype(np.uint16), bins - 1)
+    position = (np.repeat(place, count, axis=0) + u) * (bins / divisions)
+    index = np.minimum(position.astype(np.int64), bins - 1)
     rows = np.arange(dim)
     left, right = edges[rows, index], edges[rows, index + 1]
     weight = ((right - left) * bins).prod(axis=1) * np.repeat(scale, count)
@@ -69,8 +69,7 @@ def accumulate(
     mean: np.ndarray,
     covariance: np.ndarray,
     variance: np.ndarray,
-    squares: np.ndarray,
-    hits: np.ndarray,
+    histogram: np.ndarray,
 ) -> None:
     """Add the groups' contributions to the sums of an iteration, in place.
 
@@ -81,11 +80,11 @@ def accumulate(
     stratum, count : of the groups; ``sizes`` (groups,): all points in the stratum of each group.
     mean, covariance : (m,), (m, m): the estimate and its covariance.
     variance : (strata,) sums of n_h^2 / (n_h - 1) (w f - mean)^2 of the first component.
-    squares, hits : (dim, bins) sums of (n_h w f)^2 and number of points in each bin of the grid.
+    histogram : (dim, bins, 2): sum of (n_h w f)^2 and number of points in each bin of the grid.
     """
     if core is not None:
         core.vegas_accumulate(
-            values, weight, index, stratum, count, sizes, mean, covariance, variance, squares, hits
+            values, weight, index, stratum, count, sizes, mean, covariance, variance, histogram
         )
         return
     starts = np.concatenate([[0], np.cumsum(count)[:-1]])
@@ -99,7 +98,7 @@ def accumulate(
     spread = np.add.reduceat(factor * deviation[:, 0] ** 2, starts)
     np.add.at(variance, stratum, spread * sizes)
     training = (weighted[:, 0] * np.repeat(sizes, count)) ** 2
-    bins = squares.shape[1]
+    bins = histogram.shape[1]
     for d in range(index.shape[1]):
-        squares[d] += np.bincount(index[:, d], training, minlength=bins)
-        hits[d] += np.bincount(index[:, d], minlength=bins)
+        histogram[d, :, 0] += np.bincount(index[:, d], training, minlength=bins)
+        histogram[d, :, 1] += np.bincount(index[:, d], minlength=bins)
