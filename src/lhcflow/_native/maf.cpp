@@ -6,16 +6,15 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
-#include <atomic>
-#include <memory>
-#include <new>
+#include <algorithm>
 #include <optional>
 #include <stdexcept>
 #include <string>
-#include <thread>
 #include <vector>
 
+#include "buffer.hpp"
 #include "registry.hpp"
+#include "threads.hpp"
 
 namespace nb = nanobind;
 
@@ -27,16 +26,14 @@ using Matrix = nb::ndarray<const T, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 template <class T>
 using Row = nb::ndarray<const T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 
-struct Free {
-  void operator()(void* p) const { ::operator delete[](p, std::align_val_t(64)); }
+// Aligned numbers.
+template <class T>
+struct Buffer {
+  AlignedBytes bytes;
+  Buffer() = default;
+  explicit Buffer(std::ptrdiff_t count) : bytes(aligned_bytes(std::size_t(count) * sizeof(T))) {}
+  T* get() const { return reinterpret_cast<T*>(bytes.get()); }
 };
-template <class T>
-using Buffer = std::unique_ptr<T[], Free>;
-
-template <class T>
-Buffer<T> aligned(std::size_t count) {
-  return Buffer<T>(static_cast<T*>(::operator new[](count * sizeof(T) + 64, std::align_val_t(64))));
-}
 
 MafElement element_of(const std::string& name) {
   if (name == "spline") return MafElement::spline;
@@ -85,15 +82,11 @@ class MafPlan {
     program_.residual = residual;
     program_.activation = activation_of(activation);
     program_.element = element_of(element);
-    program_.bins = bins;
-    program_.tails = tails;
-    program_.low = T(low);
-    program_.high = T(high);
-    program_.min_bin = T(min_bin);
+    program_.spline = {bins, tails ? Tails::linear : Tails::none, low, high, min_bin, minimum, shift};
     program_.minimum = T(minimum);
     program_.shift = T(shift);
     order_.assign(order.data(), order.data() + dim);
-    const int expected = program_.element == MafElement::spline ? 3 * bins + (tails ? -1 : 1) : 2;
+    const int expected = program_.element == MafElement::spline ? program_.spline.count() : 2;
     if (program_.outputs != expected) throw std::invalid_argument("MafPlan: wrong number of outputs");
 
     const int* before = nullptr;
@@ -113,7 +106,7 @@ class MafPlan {
         offset[d] = size;
         size += std::ptrdiff_t(upto_[l][d] - begin(d)) * seen(d);
       }
-      auto& packed = weights_.emplace_back(aligned<T>(size));
+      auto& packed = weights_.emplace_back(size);
       T* out = packed.get();
       for (int d = 0; d < dim; ++d)
         for (int j = begin(d); j < upto_[l][d]; ++j)
@@ -131,14 +124,14 @@ class MafPlan {
       offset_[i] = size;
       size += std::ptrdiff_t(before[i]) * padded;
     }
-    weight_ = aligned<T>(size);
-    bias_ = aligned<T>(std::size_t(dim) * padded);
+    weight_ = Buffer<T>(size);
+    bias_ = Buffer<T>(std::ptrdiff_t(dim) * padded);
     for (int i = 0; i < dim; ++i)
       for (int p = 0; p < padded; ++p) {
-        bias_[std::ptrdiff_t(i) * padded + p] = p < outputs ? last_bias.data()[i * outputs + p] : T(0);
+        bias_.get()[std::ptrdiff_t(i) * padded + p] = p < outputs ? last_bias.data()[i * outputs + p] : T(0);
         const T* row = last_weight.data() + std::ptrdiff_t(i * outputs + p) * inputs;
         for (int k = 0; k < before[i]; ++k)
-          weight_[offset_[i] + std::ptrdiff_t(k) * padded + p] = p < outputs ? row[k] : T(0);
+          weight_.get()[offset_[i] + std::ptrdiff_t(k) * padded + p] = p < outputs ? row[k] : T(0);
       }
     program_.layer = layers_.data();
     program_.order = order_.data();
@@ -162,7 +155,7 @@ class MafPlan {
     const MafKernels<T>& kernel = kernels<T>();
     nb::gil_scoped_release release;
     if (n == 1) {
-      const auto work = aligned<char>(kernel.workspace(program_, kernel.group));
+      const AlignedBytes work = aligned_bytes(kernel.workspace(program_, kernel.group));
       kernel.single(program_, in, given, out, sums, inverse, work.get());
       return;
     }
@@ -172,19 +165,14 @@ class MafPlan {
     const auto parts = [](std::ptrdiff_t a, std::ptrdiff_t b) { return (a + b - 1) / b; };
     const std::ptrdiff_t wanted = std::max(parts(n, widest), std::min<std::ptrdiff_t>(threads, parts(n, group)));
     const std::ptrdiff_t lanes = parts(parts(n, wanted), group) * group, tiles = parts(n, lanes);
-    std::atomic<std::ptrdiff_t> next{0};
-    const auto run = [&] {
-      const auto work = aligned<char>(kernel.workspace(program_, int(lanes)));
-      for (std::ptrdiff_t t; (t = next.fetch_add(1)) < tiles;) {
-        const std::ptrdiff_t first = t * lanes, rows = std::min(lanes, n - first);
-        kernel.tile(program_, in + first * dim, given ? given + first * columns_ : nullptr, columns_,
-                    out + first * dim, sums + first, int(rows), int(lanes), inverse, work.get());
-      }
-    };
-    std::vector<std::thread> others;
-    for (std::ptrdiff_t t = 1; t < std::min<std::ptrdiff_t>(threads, tiles); ++t) others.emplace_back(run);
-    run();
-    for (auto& thread : others) thread.join();
+    const std::size_t bytes = (kernel.workspace(program_, int(lanes)) + 63) / 64 * 64;
+    const int workers = int(std::min<std::ptrdiff_t>(std::max(threads, 1), tiles));
+    const AlignedBytes work = aligned_bytes(bytes * std::size_t(workers));
+    parallel_for(tiles, workers, [&](std::ptrdiff_t t, int worker) {
+      const std::ptrdiff_t first = t * lanes, rows = std::min(lanes, n - first);
+      kernel.tile(program_, in + first * dim, given ? given + first * columns_ : nullptr, columns_, out + first * dim,
+                  sums + first, int(rows), int(lanes), inverse, work.get() + bytes * std::size_t(worker));
+    });
   }
 
  private:

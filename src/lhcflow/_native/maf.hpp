@@ -7,6 +7,7 @@
 #include <cstddef>
 
 #include "dispatch.hpp"
+#include "spline_settings.hpp"
 
 namespace lhcflow {
 
@@ -35,10 +36,8 @@ struct MafProgram {
   const T* weight;                // per dimension [hidden units it sees][padded]
   const T* bias;                  // [dim][padded]
   MafElement element;
-  int bins;
-  bool tails;                     // linear tails: bins - 1 derivatives and not bins + 1
-  T low, high, min_bin, minimum;  // `minimum`: of the derivative or of the affine scale
-  T shift;                        // added to raw derivatives or scales, so that 0 means 1
+  SplineSettings spline;
+  T minimum, shift;               // affine: smallest scale, and what is added to the raw one
 };
 
 // `rows` samples (at most `lanes`, a multiple of `group`): y, x are (rows, dim), context (rows, columns)

@@ -15,6 +15,7 @@ from ..errors import InputError
 from .bijection import Bijection, in_functorch
 from .incremental import Element, PlanCache, solve, solve_naive
 from .made import MADE
+from .native import _transformed
 from .spline import MIN_BIN, MIN_DERIVATIVE, Tails, check_spline, parameter_count, rational_quadratic
 
 Fast = Literal["density", "sampling"]
@@ -33,6 +34,7 @@ class Autoregressive(Bijection):
     Its gradient comes from the inverse function theorem: one differentiable pass at the solution, and
     in the backward pass the solution of a triangular system by at most ``dim`` vector-Jacobian products
     (in practice until they change nothing, which takes far fewer). There are no second derivatives.
+    Under ``torch.func`` transforms (vmap, jvp, ...) it runs one full pass per dimension instead.
     """
 
     element: Element
@@ -92,6 +94,8 @@ class Autoregressive(Bijection):
             result, log_det = self._pass(value, context, inverse)
             return result, log_det.sum(-1)
         if in_functorch():
+            return solve_naive(self.net, self.element, value, context, inverse)
+        if _transformed():
             return solve_naive(self.net, self.element, value, context, inverse)
         with torch.no_grad():
             result, log_det = solve(self.net, self.element, self._plans, value, context, inverse)

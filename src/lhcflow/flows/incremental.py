@@ -17,6 +17,7 @@ from torch import Tensor
 
 from .. import _native
 from .made import MADE
+from .native import usable
 
 
 class Element:
@@ -89,7 +90,6 @@ class Plan:
         if self.order.device.type != "cpu" or dtype not in (torch.float32, torch.float64):
             return None
         if _native.core is None:
-            _native.warn_once()
             return None
         kind = _native.core.MafPlanF32 if dtype == torch.float32 else _native.core.MafPlanF64
         activation = {"ReLU": "relu", "LeakyReLU": "leaky_relu", "SiLU": "silu", "ELU": "elu", "Tanh": "tanh"}
@@ -117,7 +117,7 @@ class Plan:
     def solve(self, y: Tensor, context: Tensor | None, inverse: bool) -> tuple[Tensor, Tensor]:
         """See :func:`solve`."""
         terms = self.context_terms(context)
-        if self.native is None:
+        if self.native is None or not usable(y, terms):
             return self.solve_torch(y, terms, inverse)
         y = y.contiguous()
         x, log_det = torch.empty_like(y), y.new_empty(y.shape[0])

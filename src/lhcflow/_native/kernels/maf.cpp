@@ -3,7 +3,7 @@
 // depend on how a batch is cut into tiles.
 #include "maf.hpp"
 
-#include "simd.hpp"
+#include "spline_simd.hpp"
 
 namespace lhcflow::LHCFLOW_ISA {
 namespace {
@@ -102,85 +102,20 @@ static inline Vec<T> activate(MafActivation activation, Vec<T> v) {
   }
 }
 
-// The spline of flows/spline.py on two vectors' worth of lanes or one; raw parameters p (outputs, lanes)
-// are overwritten. Adds the log-derivative with Kahan's compensation.
+// Adds to a sum with Kahan's compensation for what was lost before.
 template <class T>
-static void spline(const MafProgram<T>& program, T* p, int lanes, const T* y, T* x, T* sum, T* lost, bool inverse) {
-  const int bins = program.bins;
-  const T low = program.low, high = program.high, range = high - low;
-  const T least = range * program.min_bin;
+static inline void add(Vec<T> term, T* sum, T* lost) {
+  const Vec<T> exact = term - load(lost), before = load(sum), after = before + exact;
+  store(lost, (after - before) - exact);
+  store(sum, after);
+}
+
+template <class T, bool inverse>
+static void spline(const Spline<T>& map, const T* p, int lanes, const T* y, T* x, T* sum, T* lost, T* scratch) {
   for (int g = 0; g < lanes; g += width<T>) {
-    const Vec<T> value = load(y + g);
-    const auto inside = (value >= low) & (value <= high);
-    const Vec<T> v = vmin(vmax(value, splat<T>(low)), splat<T>(high));
-    Vec<T> scale[2];
-    for (int which = 0; which < 2; ++which) {
-      T* q = p + which * bins * lanes + g;
-      Vec<T> top = load(q), total = splat<T>(0);
-      for (int k = 1; k < bins; ++k) top = vmax(top, load(q + k * lanes));
-      for (int k = 0; k < bins; ++k) {
-        const Vec<T> e = vexp<T>(load(q + k * lanes) - top);
-        store(q + k * lanes, e);
-        total += e;
-      }
-      scale[which] = (range - bins * least) / total;
-    }
-    const T *w = p + g, *h = p + bins * lanes + g, *d = p + 2 * bins * lanes + g;
-    const Vec<T> zero = splat<T>(0);  // raw derivative 1 beyond linear tails
-    Vec<T> edge_x = splat<T>(low), edge_y = edge_x, x0 = edge_x, y0 = edge_x;
-    Vec<T> dx = load(w) * scale[0] + least, dy = load(h) * scale[1] + least;
-    Vec<T> width_x = dx, width_y = dy, raw0, raw1;
-    const int first = program.tails ? 1 : 0, last = program.tails ? bins - 1 : bins + 1;
-    raw0 = program.tails ? zero : load(d);
-    raw1 = 1 - first < last ? load(d + (1 - first) * lanes) : zero;
-    for (int k = 1; k < bins; ++k) {
-      edge_x += dx;
-      edge_y += dy;
-      if (k + 1 < bins) {
-        dx = load(w + k * lanes) * scale[0] + least;
-        dy = load(h + k * lanes) * scale[1] + least;
-      } else {
-        dx = high - edge_x;
-        dy = high - edge_y;
-      }
-      const auto right = v >= (inverse ? edge_y : edge_x);
-      x0 = right ? edge_x : x0;
-      y0 = right ? edge_y : y0;
-      width_x = right ? dx : width_x;
-      width_y = right ? dy : width_y;
-      const Vec<T> next = k + 1 - first < last ? load(d + (k + 1 - first) * lanes) : zero;
-      raw0 = right ? load(d + (k - first) * lanes) : raw0;
-      raw1 = right ? next : raw1;
-    }
-    const Vec<T> d0 = vsoftplus<T>(raw0 + program.shift) + program.minimum;
-    const Vec<T> d1 = vsoftplus<T>(raw1 + program.shift) + program.minimum;
-    const Vec<T> slope = width_y / width_x;
-    Vec<T> theta;
-    if (inverse) {
-      const Vec<T> eta = (v - y0) / width_y;
-      const Vec<T> b = d0 - eta * (d0 + d1 - T(2) * slope), c = T(2) * slope * eta, e = b - c;
-      const Vec<T> r = vsqrt(e * e + T(2) * slope * c * (T(1) - eta));
-      theta = (b >= 0 ? c : r - b) / (b >= 0 ? r + b : T(2) * (slope - b));
-    } else {
-      theta = (v - x0) / width_x;
-    }
-    theta = vmin(vmax(theta, zero), splat<T>(1));
-    const Vec<T> other = T(1) - theta, cross = theta * other;
-    const Vec<T> denominator = slope * (T(1) - T(2) * cross) + (d0 + d1) * cross;
-    const Vec<T> derivative = d1 * theta * theta + T(2) * slope * cross + d0 * other * other;
-    Vec<T> log_det = T(2) * vlog<T>(slope / denominator) + vlog<T>(derivative);
-    Vec<T> result;
-    if (inverse) {
-      log_det = -log_det;
-      result = x0 + width_x * theta;
-    } else {
-      result = y0 + width_y * (slope * theta * theta + d0 * cross) / denominator;
-    }
-    result = vmin(vmax(result, splat<T>(low)), splat<T>(high));
-    store(x + g, inside ? result : value);
-    const Vec<T> add = (inside ? log_det : zero) - load(lost + g), before = load(sum + g), after = before + add;
-    store(lost + g, (after - before) - add);
-    store(sum + g, after);
+    Vec<T> log_det;
+    store(x + g, map.template apply<inverse>(load(y + g), p + g, lanes, scratch, log_det));
+    add(log_det, sum + g, lost + g);
   }
 }
 
@@ -195,27 +130,27 @@ static void affine(const MafProgram<T>& program, const T* p, int lanes, const T*
     scale += program.minimum;
     const Vec<T> log_scale = vlog<T>(scale);
     store(x + g, inverse ? (v - shift) / scale : v * scale + shift);
-    const Vec<T> add = (inverse ? -log_scale : log_scale) - load(lost + g), before = load(sum + g),
-                 after = before + add;
-    store(lost + g, (after - before) - add);
-    store(sum + g, after);
+    add(inverse ? -log_scale : log_scale, sum + g, lost + g);
   }
 }
 
+// The map of one dimension, from its parameters p (outputs, lanes).
 template <class T>
-static inline void element(const MafProgram<T>& program, T* p, int lanes, const T* y, T* x, T* sum, T* lost,
-                           bool inverse) {
-  if (program.element == MafElement::spline)
-    spline(program, p, lanes, y, x, sum, lost, inverse);
-  else
+static inline void element(const MafProgram<T>& program, const Spline<T>& map, const T* p, int lanes, const T* y, T* x,
+                           T* sum, T* lost, T* scratch, bool inverse) {
+  if (program.element != MafElement::spline)
     affine(program, p, lanes, y, x, sum, lost, inverse);
+  else if (inverse)
+    spline<T, true>(map, p, lanes, y, x, sum, lost, scratch);
+  else
+    spline<T, false>(map, p, lanes, y, x, sum, lost, scratch);
 }
 
 // Scratch memory: inputs, results, parameters, and the values of all units before and after activation.
 // One sample alone uses the first number of each row, or rows end to end.
 template <class T>
 struct Work {
-  T *x, *y, *p, *flat, *sum, *lost, *raw, *act;
+  T *x, *y, *p, *flat, *sum, *lost, *scratch, *raw, *act;
   Work(const MafProgram<T>& program, int lanes, void* memory) {
     T* next = static_cast<T*>(memory);
     const auto take = [&](std::ptrdiff_t rows) {
@@ -229,6 +164,7 @@ struct Work {
     flat = take(program.padded);
     sum = take(1);
     lost = take(1);
+    scratch = take(2 * program.spline.bins);
     std::ptrdiff_t units = 0;
     for (int l = 0; l < program.layers; ++l) units += program.layer[l].units;
     raw = take(units);
@@ -247,6 +183,7 @@ template <class T>
 static void tile(const MafProgram<T>& program, const T* y, const T* context, std::ptrdiff_t columns, T* x, T* log_det,
                  int rows, int lanes, bool inverse, void* memory) {
   const Work<T> work(program, lanes, memory);
+  const Spline<T> map(program.spline);
   const int dim = program.dim;
   // Lanes without a sample repeat the last one.
   const auto row = [&](int lane) { return std::ptrdiff_t(lane < rows ? lane : rows - 1); };
@@ -289,8 +226,8 @@ static void tile(const MafProgram<T>& program, const T* y, const T* context, std
     for (int r = 0; r < program.outputs; ++r)
       for (int lane = 0; lane < lanes; ++lane) work.p[std::ptrdiff_t(r) * lanes + lane] = bias[r];
     product<T, true>(program.weight + program.offset[i], program.padded, program.outputs, inputs, in, lanes, work.p);
-    element(program, work.p, lanes, work.y + std::ptrdiff_t(i) * lanes, work.x + std::ptrdiff_t(i) * lanes, work.sum,
-            work.lost, inverse);
+    element(program, map, work.p, lanes, work.y + std::ptrdiff_t(i) * lanes, work.x + std::ptrdiff_t(i) * lanes,
+            work.sum, work.lost, work.scratch, inverse);
   }
   for (int lane = 0; lane < rows; ++lane) {
     T* target = x + std::ptrdiff_t(lane) * dim;
@@ -358,6 +295,7 @@ static void single(const MafProgram<T>& program, const T* y, const T* context, T
                    void* memory) {
   constexpr int lanes = width<T>;
   const Work<T> work(program, lanes, memory);
+  const Spline<T> map(program.spline);
   T* known = work.x;
   for (int lane = 0; lane < lanes; ++lane) work.sum[lane] = work.lost[lane] = 0;
   T value[lanes] = {}, result[lanes];
@@ -390,7 +328,7 @@ static void single(const MafProgram<T>& program, const T* y, const T* context, T
                program.bias + std::ptrdiff_t(i) * program.padded, work.flat);
     for (int r = 0; r < program.outputs; ++r) work.p[r * lanes] = work.flat[r];
     value[0] = y[program.order[i]];
-    element(program, work.p, lanes, value, result, work.sum, work.lost, inverse);
+    element(program, map, work.p, lanes, value, result, work.sum, work.lost, work.scratch, inverse);
     known[i] = result[0];
     x[program.order[i]] = result[0];
   }
