@@ -2,7 +2,7 @@
 # make demo      e+ e- -> 3 jets at the Z pole: events, cross section and report in demo/
 # make test      lint, types, tests (test-all: the slow physics checks too)
 # make bench     the side-by-side measurements of benchmarks/
-# make docs      the documentation site in site/
+# make docs      the documentation site in site/ (figures: its pictures)
 # make wheel     a wheel in dist/
 # make clean     removes everything that was made, .venv too
 
@@ -16,7 +16,7 @@ export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 NATIVE := CMakeLists.txt $(wildcard src/lhcflow/_native/*.?pp src/lhcflow/_native/kernels/*.?pp)
 LOG := build/install.log
 
-.PHONY: install demo test test-all bench docs wheel clean
+.PHONY: install demo test test-all bench docs figures wheel clean
 .DELETE_ON_ERROR:
 
 install: $(VENV)/.installed
@@ -67,8 +67,11 @@ bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/table.py
 
 docs: $(VENV)/.installed-docs
-	$(BIN)/python docs/figures.py
 	$(BIN)/mkdocs build --strict
+
+# The figures of README and tutorials, made by the code that stands in the tutorials; they are kept in git.
+figures: $(VENV)/.installed
+	$(BIN)/python docs/figures.py
 
 wheel: $(VENV)/.created
 	$(PIP) wheel -q --no-deps --no-build-isolation -w dist .

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from ..errors import InputError
 from .style import PAGE, style
 
-_MAP = LinearSegmentedColormap.from_list("depth", ["#0b62a4", "#8fb8d6", "#f0e2c8", "#e89b5a", "#b2410e"])
+_MAP = LinearSegmentedColormap.from_list("depth", ["#0b62a4", "#8fb8d6", "#e3cfa6", "#e89b5a", "#b2410e"])
 
 
 def layers(
