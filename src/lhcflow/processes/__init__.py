@@ -2,10 +2,14 @@
 
 from .beam import EnergyScan, FixedEnergy, GaussianSpread
 from .channels import GluonPoles, Multichannel
+from .comparison import Row, compare, summarise
 from .couplings import Parameters
 from .cuts import Cuts
+from .distributions import VariableDistributions, integration_variables, three_jet_observables
 from .events import Events
+from .generator import EventGenerator
 from .integrand import CrossSection, gluon_channels, optimised_weights
+from .lhe import write_lhe
 from .phase_space import Rambo
 from .process import Process, Subprocess
 
@@ -13,6 +17,7 @@ __all__ = [
     "CrossSection",
     "Cuts",
     "EnergyScan",
+    "EventGenerator",
     "Events",
     "FixedEnergy",
     "GaussianSpread",
@@ -21,7 +26,14 @@ __all__ = [
     "Parameters",
     "Process",
     "Rambo",
+    "Row",
     "Subprocess",
+    "VariableDistributions",
+    "compare",
     "gluon_channels",
+    "integration_variables",
     "optimised_weights",
+    "summarise",
+    "three_jet_observables",
+    "write_lhe",
 ]

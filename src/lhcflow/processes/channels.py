@@ -49,6 +49,7 @@ class GluonPoles:
 
     n_final = 3
     dim = 5
+    variables = ("y_1", "y_2", r"\cos\theta", r"\phi", r"\psi")
 
     def __init__(self, axis: int, cuts: Cuts, sqrt_s: float, asymmetry: float = 0.0) -> None:
         bound = cuts.min_invariant(sqrt_s)
@@ -166,6 +167,10 @@ class Multichannel:
     @property
     def dim(self) -> int:
         return 1 + self.channels[0].dim
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        return (r"\mathrm{channel}", *self.channels[0].variables)
 
     def __repr__(self) -> str:
         parts = ", ".join(f"{a:.4f} {c!r}" for a, c in zip(self.weights, self.channels, strict=True))

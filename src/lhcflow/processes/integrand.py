@@ -86,29 +86,43 @@ class CrossSection:
         """Dimension of the unit cube."""
         return self.beams.dim + self.phase_space.dim
 
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """Names (dim,) of the coordinates, for axes of figures."""
+        return (*(f"beam {i + 1}" for i in range(self.beams.dim)), *self.phase_space.variables)
+
     def __call__(self, u: np.ndarray) -> np.ndarray:
         """The integrand in pb, (n,), at points `u` (n, dim) of the unit cube."""
         return self.evaluate(u)[1]
 
+    def momenta(self, u: np.ndarray) -> np.ndarray:
+        """Momenta (n, particles, 4) in the laboratory at points `u` (n, dim), incoming first, GeV."""
+        return self._kinematics(u)[0]
+
     def evaluate(self, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Momenta (n, particles, 4) in the laboratory, incoming first, and the integrand (n,) in pb."""
+        """Momenta as from :meth:`momenta` and the integrand (n,) in pb."""
+        momenta, final, sqrt_s, weight = self._kinematics(u)
+        passed = self.cuts(final)
+        value = np.zeros(len(momenta))
+        if passed.any():
+            density = self.phase_space.density(final[passed], sqrt_s[passed])
+            squared = self.process.squared_amplitude(momenta[passed], self.alpha_s)
+            value[passed] = squared / density * weight[passed] * GEV2_PB / (2 * sqrt_s[passed] ** 2)
+        return momenta, value
+
+    def _kinematics(self, u: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """All momenta in the laboratory, the outgoing ones at rest, sqrt(s) and the beams' weight."""
         u = np.asarray(u, dtype=np.float64)
         if u.ndim != 2 or u.shape[1] != self.dim:
             raise InputError(f"points must have shape (n, {self.dim}), got {u.shape}")
         first, second, weight = self.beams.sample(u[:, : self.beams.dim])
         sqrt_s = 2 * np.sqrt(first * second)
         final = self.phase_space.generate(u[:, self.beams.dim :], sqrt_s)
-        passed = self.cuts(final)
         momenta = np.zeros((len(u), 2 + self.process.n_final, 4))
         momenta[:, 0, 0] = momenta[:, 0, 3] = first
         momenta[:, 1, 0], momenta[:, 1, 3] = second, -second
         momenta[:, 2:] = self._laboratory(final, first, second)
-        value = np.zeros(len(u))
-        if passed.any():
-            density = self.phase_space.density(final[passed], sqrt_s[passed])
-            squared = self.process.squared_amplitude(momenta[passed], self.alpha_s)
-            value[passed] = squared / density * weight[passed] * GEV2_PB / (2 * sqrt_s[passed] ** 2)
-        return momenta, value
+        return momenta, final, sqrt_s, weight
 
     def _laboratory(self, final: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         if (first == second).all():

@@ -19,6 +19,11 @@ class PhaseSpace(Protocol):
         """Number of unit-cube coordinates."""
         ...
 
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """What each coordinate stands for, as a label without dollar signs."""
+        ...
+
     def generate(self, u: np.ndarray, sqrt_s: np.ndarray) -> np.ndarray:
         """Momenta (n, n_final, 4) in GeV for `u` (n, dim) and energies `sqrt_s` (n,)."""
         ...
@@ -61,6 +66,13 @@ class Rambo:
     @property
     def dim(self) -> int:
         return 3 * self.n_final - 4
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        n = self.n_final
+        masses = [f"m_{{{''.join(str(k) for k in range(i + 1, n + 1))}}}" for i in range(1, n - 1)]
+        angles = [f"{angle}_{i}" for i in range(1, n) for angle in (r"\cos\theta", r"\phi")]
+        return (*masses, *angles)
 
     def __repr__(self) -> str:
         return f"Rambo({self.n_final})"
