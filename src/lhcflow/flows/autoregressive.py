@@ -9,13 +9,13 @@ from typing import Any, Literal
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.autograd import forward_ad
 from torch.nn import functional
 
 from ..errors import InputError
 from .bijection import Bijection, in_functorch
 from .incremental import Element, PlanCache, solve, solve_naive
 from .made import MADE
-from .native import _transformed
 from .spline import MIN_BIN, MIN_DERIVATIVE, Tails, check_spline, parameter_count, rational_quadratic
 
 Fast = Literal["density", "sampling"]
@@ -93,12 +93,10 @@ class Autoregressive(Bijection):
         if inverse == (self.fast == "sampling"):
             result, log_det = self._pass(value, context, inverse)
             return result, log_det.sum(-1)
-        if in_functorch():
-            return solve_naive(self.net, self.element, value, context, inverse)
-        if _transformed():
+        if in_functorch() or forward_ad._current_level >= 0:
             return solve_naive(self.net, self.element, value, context, inverse)
         with torch.no_grad():
-            result, log_det = solve(self.net, self.element, self._plans, value, context, inverse)
+            result, log_det = solve(self.net, self.element, self._plans, value, context, inverse)  # type: ignore
         inputs = (value, *self.parameters(), *(() if context is None else (context,)))
         if not (torch.is_grad_enabled() and any(tensor.requires_grad for tensor in inputs)):
             return result, log_det

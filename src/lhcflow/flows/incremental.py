@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from .. import _native
 from .made import MADE
@@ -50,7 +50,11 @@ class Plan:
     """
 
     def __init__(self, net: MADE, element: Element) -> None:
-        self.residual, self.activation = net.residual, net.activation
+        self.residual, self.activation, self.activation_name = (
+            net.residual,
+            net.activation,
+            net.activation_name,
+        )
         self.element = element
         device = net.final.weight.device
         self.order = torch.tensor(net.order, device=device)
@@ -60,9 +64,9 @@ class Plan:
         self.weights: list[Tensor] = []
         self.biases: list[Tensor] = []
         before = self.order
-        for layer, units in zip(net.layers, sorting, strict=True):
-            self.weights.append(layer.weight[units][:, before].detach())  # type: ignore[index]
-            self.biases.append(layer.bias[units].detach())  # type: ignore[index]
+        for layer, units in zip(_linear(net.layers), sorting, strict=True):
+            self.weights.append(layer.weight.detach()[units][:, before])
+            self.biases.append(layer.bias.detach()[units])
             before = units
         first = self.weights[0]
         self.biases[0] = self.biases[0] + element.offset * first.sum(1)
@@ -76,13 +80,12 @@ class Plan:
         self.context_weight: Tensor | None = None
         if len(net.context_layers):
             takers = [0, *range(1, len(self.weights), 2)] if net.residual else [0]
-            width = net.layers[0].out_features
-            maps = list(zip(net.context_layers, takers, strict=True))
+            self.activated = len(self.biases[0])
             for index, taker in enumerate(takers):
-                self.context_column[taker] = index * width
-            self.context_weight = torch.cat([m.weight[sorting[t]].detach() for m, t in maps])  # type: ignore
-            self.context_bias = torch.cat([m.bias[sorting[t]].detach() for m, t in maps])  # type: ignore
-            self.activated = width
+                self.context_column[taker] = index * self.activated
+            maps = list(zip(_linear(net.context_layers), takers, strict=True))
+            self.context_weight = torch.cat([m.weight.detach()[sorting[t]] for m, t in maps])
+            self.context_bias = torch.cat([m.bias.detach()[sorting[t]] for m, t in maps])
         self.native = self._native()
 
     def _native(self) -> Any:
@@ -92,7 +95,6 @@ class Plan:
         if _native.core is None:
             return None
         kind = _native.core.MafPlanF32 if dtype == torch.float32 else _native.core.MafPlanF64
-        activation = {"ReLU": "relu", "LeakyReLU": "leaky_relu", "SiLU": "silu", "ELU": "elu", "Tanh": "tanh"}
         return kind(
             order=self.order.numpy().astype(np.int32),
             weights=[w.contiguous().numpy() for w in self.weights],
@@ -102,7 +104,7 @@ class Plan:
             last_weight=self.last_weight.flatten(0, 1).numpy(),
             last_bias=self.last_bias.flatten().numpy(),
             residual=self.residual,
-            activation=activation[type(self.activation).__name__],
+            activation=self.activation_name,
             **self.element.native(),
         )
 
@@ -150,6 +152,10 @@ class Plan:
         result = torch.empty_like(x)
         result[:, self.order] = x
         return result, log_det.sum(-1)
+
+
+def _linear(layers: nn.ModuleList) -> list[nn.Linear]:
+    return list(layers)  # type: ignore[arg-type]
 
 
 class PlanCache:
