@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from itertools import groupby
 from typing import Any
 
 import torch
@@ -35,31 +34,55 @@ def run_stack(
     Equal to calling their ``forward`` or ``inverse`` in turn; neighbours that the native kernel knows run
     in one call. Returns the result and the sum of the log-determinants (n,).
     """
+    if core is None or not usable(x, context):
+        return _one_by_one(layers, x, context, inverse)
     log_det = x.new_zeros(x.shape[0])
-    native = core is not None and usable(x, context)
-    order = reversed(layers) if inverse else iter(layers)
-    for fused, group in groupby(order, lambda layer: native and _fits(layer, x, context)):
-        run = list(group)
-        if fused:
-            couplings = [layer for layer in run if isinstance(layer, CouplingSpline)]
-            x, term = _apply(couplings[::-1] if inverse else couplings, x, context, inverse)
-            log_det = log_det + term
-            continue
-        for layer in run:
-            given = context if layer.context else None
-            x, term = layer.inverse(x, given) if inverse else layer(x, given)
-            log_det = log_det + term
+    rest = list(layers)
+    while rest:
+        run = _run_of_fused(rest, x, context, inverse)
+        if run:
+            x, term = _apply(run, x, context if run[0].context else None, inverse)
+        else:
+            layer = rest[-1] if inverse else rest[0]
+            x, term = _one_by_one([layer], x, context, inverse)
+        log_det = log_det + term
+        count = max(len(run), 1)
+        rest = rest[:-count] if inverse else rest[count:]
     return x, log_det
 
 
-def _fits(layer: Bijection, x: Tensor, context: Tensor | None) -> bool:
+def _one_by_one(
+    layers: Sequence[Bijection], x: Tensor, context: Tensor | None, inverse: bool
+) -> tuple[Tensor, Tensor]:
+    log_det = x.new_zeros(x.shape[0])
+    for layer in reversed(layers) if inverse else layers:
+        given = context if layer.context else None
+        x, term = layer.inverse(x, given) if inverse else layer(x, given)
+        log_det = log_det + term
+    return x, log_det
+
+
+def _run_of_fused(
+    layers: list[Bijection], x: Tensor, context: Tensor | None, inverse: bool
+) -> list[CouplingSpline]:
+    """The layers, from the one that comes next on, that one native call can do; in the order given."""
+    run: list[CouplingSpline] = []
+    for layer in reversed(layers) if inverse else layers:
+        if not isinstance(layer, CouplingSpline) or not _fits(layer, x):
+            break
+        if run and layer.context != run[0].context:
+            break
+        run.append(layer)
+    return run[::-1] if inverse else run
+
+
+def _fits(layer: CouplingSpline, x: Tensor) -> bool:
     return (
         type(layer) is CouplingSpline
         and not layer.circular
         and not layer.residual
         and layer.activation in NEGATIVE_SLOPE
         and layer.conditioner.constant is None
-        and layer.context == (0 if context is None else context.shape[-1])
         and not _hooked(layer)
         and usable(x, *_parameters(layer))
     )
@@ -115,7 +138,7 @@ class _Fused(torch.autograd.Function):
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
         x, conditions, *parameters = ctx.saved_tensors
         if torch.is_grad_enabled():  # create_graph=True
-            again = _twin(ctx.layers, x, conditions if conditions.shape[1] else None, ctx.inverse)
+            again = _one_by_one(ctx.layers, x, conditions if conditions.shape[1] else None, ctx.inverse)
             return None, None, *differentiate(again, (x, conditions, *parameters), grad_outputs)
         parameters = [p.contiguous() for p in parameters]
         grad_x, grad_conditions = (
@@ -131,16 +154,6 @@ class _Fused(torch.autograd.Function):
             torch.get_num_threads(),
         )
         return None, None, grad_x, grad_conditions, *grads
-
-
-def _twin(
-    layers: list[CouplingSpline], x: Tensor, context: Tensor | None, inverse: bool
-) -> tuple[Tensor, Tensor]:
-    log_det = x.new_zeros(x.shape[0])
-    for layer in reversed(layers) if inverse else layers:
-        x, term = layer.inverse(x, context) if inverse else layer(x, context)
-        log_det = log_det + term
-    return x, log_det
 
 
 def _array(tensor: Tensor) -> Any:
