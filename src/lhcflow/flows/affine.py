@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -43,12 +43,12 @@ class Affine(Bijection):
             )
 
     @classmethod
-    def standardize(cls, x: Float[Tensor, "n dim"]) -> Self:
+    def standardize(cls, x: Float[Tensor, "n dim"]) -> Affine:
         """The map to mean 0 and standard deviation 1 of the sample ``x`` (n, dim)."""
         return cls(x.shape[1], x.mean(0), x.std(0, correction=0))
 
     @classmethod
-    def min_max(cls, low: Float[Tensor, " dim"], high: Float[Tensor, " dim"]) -> Self:
+    def min_max(cls, low: Float[Tensor, " dim"], high: Float[Tensor, " dim"]) -> Affine:
         """The map of the box from ``low`` (dim,) to ``high`` (dim,) onto the unit cube."""
         return cls(len(low), low, high - low)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
@@ -32,7 +32,7 @@ class Component(nn.Module):
         raise NotImplementedError
 
     @classmethod
-    def from_config(cls, **config: Any) -> Self:
+    def from_config(cls, **config: Any) -> Component:
         """Build from what ``config()`` returned."""
         return cls(**config)
 
@@ -96,7 +96,8 @@ def in_functorch() -> bool:
     Its tensors have no memory of their own, so that native kernels can't take them and no Python code
     can look at their values.
     """
-    return not torch.compiler.is_compiling() and torch._C._functorch.peek_interpreter_stack() is not None
+    stack = torch._C._functorch.peek_interpreter_stack  # type: ignore[attr-defined]
+    return not torch.compiler.is_compiling() and stack() is not None
 
 
 def zero_log_det(x: Tensor) -> Tensor:

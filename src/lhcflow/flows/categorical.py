@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import accumulate
-from typing import Any, Self
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -157,7 +157,7 @@ class MixedFlow(Component):
         return {"categorical": describe(self.categorical), "flow": describe(self.flow)}
 
     @classmethod
-    def from_config(cls, **config: Any) -> Self:
+    def from_config(cls, **config: Any) -> MixedFlow:
         return cls(build(config["categorical"]), build(config["flow"]))
 
 

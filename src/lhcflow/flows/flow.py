@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from ..errors import InputError
 from .bases import Base
 from .bijection import Bijection, Component, build, describe, in_functorch
+from .fused import run_stack
 
 
 class Flow(Component):
@@ -84,11 +85,7 @@ class Flow(Component):
         z, log_det : (n, dim) latent variables and (n,) ``log|dz/dx|``.
         """
         context = self._check(x, "x", context)
-        log_det = x.new_zeros(x.shape[0])
-        for bijection in self._bijections():
-            x, term = bijection(x, context if bijection.context else None)
-            log_det = log_det + term
-        return x, log_det
+        return run_stack(self._bijections(), x, context)
 
     def inverse(
         self, z: Tensor, context: Tensor | None = None
@@ -128,11 +125,7 @@ class Flow(Component):
         return x, self.base.log_prob(z) - log_det
 
     def _inverse(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
-        log_det = z.new_zeros(z.shape[0])
-        for bijection in reversed(self._bijections()):
-            z, term = bijection.inverse(z, context if bijection.context else None)
-            log_det = log_det + term
-        return z, log_det
+        return run_stack(self._bijections(), z, context, inverse=True)
 
     def _bijections(self) -> list[Bijection]:
         return list(self.bijections)  # type: ignore[arg-type]
@@ -176,7 +169,7 @@ class Flow(Component):
         return {"bijections": [describe(b) for b in self._bijections()], "base": describe(self.base)}
 
     @classmethod
-    def from_config(cls, **config: Any) -> Self:
+    def from_config(cls, **config: Any) -> Flow:
         return cls([build(d) for d in config["bijections"]], build(config["base"]))
 
     def __repr__(self) -> str:

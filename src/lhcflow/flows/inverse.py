@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any
 
 from jaxtyping import Float
 from torch import Tensor
@@ -31,7 +31,7 @@ class Inverse(Bijection):
         return {"bijection": describe(self.bijection)}
 
     @classmethod
-    def from_config(cls, **config: Any) -> Self:
+    def from_config(cls, **config: Any) -> Inverse:
         inner = build(config["bijection"])
         assert isinstance(inner, Bijection)
         return cls(inner)

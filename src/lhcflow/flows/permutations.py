@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -42,12 +42,12 @@ class Permutation(Bijection):
         self.register_buffer("inverse_order", torch.tensor(self._order).argsort(), persistent=False)
 
     @classmethod
-    def reverse(cls, dim: int) -> Self:
+    def reverse(cls, dim: int) -> Permutation:
         """The permutation that reverses the dimensions."""
         return cls(dim, range(dim - 1, -1, -1))
 
     @classmethod
-    def random(cls, dim: int, seed: int) -> Self:
+    def random(cls, dim: int, seed: int) -> Permutation:
         """A random permutation, the same for the same ``seed``."""
         return cls(dim, torch.randperm(dim, generator=torch.Generator().manual_seed(seed)).tolist())
 
