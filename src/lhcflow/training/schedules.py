@@ -59,10 +59,10 @@ class OneCycle:
     end: float = 1e4
 
     def __call__(self, step: int, steps: int) -> float:
-        top = self.rise * steps - 1
+        top = max(self.rise * steps - 1, 0.0)
         low, final = 1 / self.start, 1 / (self.start * self.end)
         if step <= top:
-            return _half_cosine(low, 1.0, step / top if top > 0 else 1.0)
+            return _half_cosine(low, 1.0, step / top if top else 1.0)
         return _half_cosine(1.0, final, min((step - top) / max(steps - 1 - top, 1e-9), 1.0))
 
 
