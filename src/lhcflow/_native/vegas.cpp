@@ -61,14 +61,15 @@ void draw(In<double, 2> edges, In<std::int64_t, 1> divisions, In<std::int64_t, 1
 
 void accumulate(In<double, 2> values, In<double, 1> weight, In<std::uint16_t, 2> index, In<std::int64_t, 1> stratum,
                 In<std::int64_t, 1> count, In<double, 1> sizes, Out<double, 1> mean, Out<double, 2> covariance,
-                Out<double, 1> variance, Out<double, 3> histogram) {
+                Out<double, 2> moments, Out<double, 3> histogram) {
   const std::size_t n = values.shape(0), m = values.shape(1), groups = stratum.shape(0);
   require(m >= 1 && weight.shape(0) == n && index.shape(0) == n && count.shape(0) == groups &&
           sizes.shape(0) == groups && mean.shape(0) == m && covariance.shape(0) == m && covariance.shape(1) == m &&
-          histogram.shape(0) == index.shape(1) && histogram.shape(2) == 2);
+          histogram.shape(0) == index.shape(1) && histogram.shape(2) == 2 &&
+          moments.shape(1) == 3);
   std::int64_t total = 0;
   for (std::size_t g = 0; g < groups; ++g) {
-    require(count(g) >= 0 && stratum(g) >= 0 && std::size_t(stratum(g)) < variance.shape(0));
+    require(count(g) >= 0 && stratum(g) >= 0 && std::size_t(stratum(g)) < moments.shape(0));
     total += count(g);
   }
   require(std::size_t(total) == n);
@@ -76,7 +77,7 @@ void accumulate(In<double, 2> values, In<double, 1> weight, In<std::uint16_t, 2>
   const std::size_t size = n * index.shape(1);
   const auto highest = size ? *std::max_element(index.data(), index.data() + size) : 0;
   require(highest < grid.bins);
-  const VegasSums sums = {int(m), mean.data(), covariance.data(), variance.data(), histogram.data()};
+  const VegasSums sums = {int(m), mean.data(), covariance.data(), moments.data(), histogram.data()};
   nb::gil_scoped_release release;
   LHCFLOW_PICK(vegas_kernels)
       .accumulate(grid, sums, values.data(), weight.data(), index.data(), stratum.data(), count.data(), sizes.data(),
@@ -96,7 +97,7 @@ const Register registration([](nb::module_& m) {
         nb::arg("scale"), nb::arg("key"), nb::arg("first"), nb::arg("x"), nb::arg("weight"), nb::arg("index"),
         nb::arg("threads"), "Points of the strata of VEGAS+; see integration/vegas_kernels.py.");
   m.def("vegas_accumulate", &accumulate, nb::arg("values"), nb::arg("weight"), nb::arg("index"), nb::arg("stratum"),
-        nb::arg("count"), nb::arg("sizes"), nb::arg("mean"), nb::arg("covariance"), nb::arg("variance"),
+        nb::arg("count"), nb::arg("sizes"), nb::arg("mean"), nb::arg("covariance"), nb::arg("moments"),
         nb::arg("histogram"), "Sums of an iteration of VEGAS+; see integration/vegas_kernels.py.");
   m.def("vegas_map", &map, nb::arg("edges"), nb::arg("y"), nb::arg("x"), nb::arg("jacobian"),
         "The map of a VEGAS grid; see integration/vegas_map.py.");

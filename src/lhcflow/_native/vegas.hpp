@@ -28,7 +28,7 @@ struct VegasSums {
   int components;        // of the integrand
   double* mean;          // (components)
   double* covariance;    // (components, components)
-  double* variance;      // (strata)
+  double* moments;       // (strata, 3): variance, mean and largest |weight| within the stratum
   double* histogram;     // (dim, bins, 2): sum of squares, hits
 };
 

@@ -124,7 +124,7 @@ def combine(
     estimates: Sequence[Estimate],
     *,
     calls: int | None = None,
-    weighted: bool = True,
+    weighted: bool = False,
     scalar: bool | None = None,
     warnings: Sequence[str] = (),
     sampler: Sampler | None = None,
@@ -132,21 +132,20 @@ def combine(
 ) -> Result:
     """Combine independent estimates of the same integral.
 
-    The means of the iterations are averaged with one weight per iteration, the same for all components:
-    the inverse of its variance relative to the other iterations', averaged over components. (A matrix
-    of weights would gain little and lose what is linear: a total would no longer be the sum of its bins.)
-    chi2 uses the full covariances, by pseudo-inverse where components depend on each other.
+    The means are averaged with one weight per iteration, the same for all components, so that a total
+    stays the sum of its parts. chi2 uses the full covariances, by pseudo-inverse where components depend
+    on each other.
 
-    Estimated variances correlate with the estimates: an iteration that missed a peak is low *and* has a
-    small error, so that weighted averages are biased low by a fraction of the error that falls as
-    1/calls. ``weighted=False`` weighs by calls instead: no such bias, larger error. A small Q is the sign
-    that the iterations are too short for the weighted average.
+    By default the weights are the calls. ``weighted=True`` uses the inverse of the variances (relative to the
+    other iterations', averaged over components), as VEGAS does. But estimated variances correlate with
+    the estimates: an iteration that missed a peak is low *and* claims a small error, so that this average is
+    biased low, badly so when iterations are short. It pays only where errors differ much between iterations.
 
     Parameters
     ----------
     estimates : at least one, all with the same number of components.
     calls : all evaluations, if more than those of ``estimates`` (adaptation).
-    weighted : by inverse variance (default) or by calls.
+    weighted : by inverse variance instead of by calls.
     scalar : report floats; by default if there is one component.
     warnings, sampler, method : attributes of the result.
 

@@ -1,4 +1,4 @@
-"""The strata of VEGAS+: equal boxes of the latent cube, with points where the integrand varies (2009.05112)."""
+"""The strata of VEGAS+: equal boxes of the latent cube, points where the integrand varies (2009.05112)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def choose_divisions(dim: int, calls: int, multiple_of: int | None = None) -> In
     """Number of strata along each dimension for a number of calls per iteration.
 
     As many as leave two calls per stratum from the evenly spread quarter of the calls; the first
-    dimensions have one more than the last if that comes closer (2009.05112, section 3).
+    dimensions have one more than the last if that comes closer (2009.05112).
 
     Parameters
     ----------
@@ -47,7 +47,8 @@ class Strata:
 
     Attributes
     ----------
-    variance : (strata,) variance of the weights within each stratum, in any unit.
+    variance, mean, largest : (strata,) of the absolute weights in each stratum, times its volume (its square
+        for the variance): the means add up to the integral of |f|. None before the first iteration.
     """
 
     def __init__(self, divisions: Integer[np.ndarray, " dim"], beta: float = 0.75) -> None:
@@ -59,6 +60,9 @@ class Strata:
         self.beta = beta
         self.count = math.prod(int(n) for n in self.divisions)
         self.variance: Float[np.ndarray, " strata"] | None = None
+        self.mean: Float[np.ndarray, " strata"] | None = None
+        self.largest: Float[np.ndarray, " strata"] | None = None
+        self.iterations = 0
 
     def allocate(self, calls: int) -> Integer[np.ndarray, " strata"]:
         """Points per stratum, at least 2 each, in total ``calls`` where that is possible."""
@@ -82,11 +86,28 @@ class Strata:
         spread = self.variance ** (self.beta / 2)
         return spread if spread.sum() > 0 else None
 
-    def update(self, variance: Float[np.ndarray, " strata"], memory: float = 0.0) -> None:
-        """Take over newly measured variances; ``memory`` is the share of the old ones that stays."""
-        if self.variance is not None and memory > 0:
-            variance = memory * self.variance + (1 - memory) * variance
-        self.variance = variance
+    def learn(
+        self,
+        variance: Float[np.ndarray, " strata"],
+        mean: Float[np.ndarray, " strata"],
+        largest: Float[np.ndarray, " strata"],
+    ) -> None:
+        """Take over what an iteration measured: variance, mean and largest of the |weights| in each stratum.
+
+        Averaged (or the maximum taken) with earlier iterations since the last :meth:`forget`.
+        """
+        if self.iterations == 0 or self.variance is None or self.mean is None or self.largest is None:
+            self.variance, self.mean, self.largest = variance.copy(), mean.copy(), largest.copy()
+        else:
+            new = 1 / (self.iterations + 1)
+            self.variance += new * (variance - self.variance)
+            self.mean += new * (mean - self.mean)
+            np.maximum(self.largest, largest, out=self.largest)
+        self.iterations += 1
+
+    def forget(self) -> None:
+        """The next iteration replaces what was learned (the grid below the strata has changed)."""
+        self.iterations = 0
 
     def index(self, y: Float[np.ndarray, "n dim"]) -> Integer[np.ndarray, " n"]:
         """The stratum of each point ``y`` of the latent cube."""

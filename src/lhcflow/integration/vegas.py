@@ -5,19 +5,24 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, Integer
 
 from ..errors import InputError
 from . import vegas_kernels as kernels
+from .evaluate import Integrand
 from .results import Estimate, Result, combine
+from .sampler import Sampler
 from .stratification import Strata, choose_divisions
+from .stratified_proposal import StratifiedProposal
 from .vegas_map import VegasMap
 
-Integrand = Callable[[np.ndarray], np.ndarray]
+Function = Callable[[np.ndarray], np.ndarray]
 
 BATCH = 2**17  # points that are handed out together, about
+POINTS_PER_WINDOW = 200  # the grid is trained on averages over about so many points
 
 
 @dataclass(frozen=True)
@@ -102,8 +107,8 @@ class Vegas:
         self.threads = threads
         self.iteration = 0
         self.calls = 0
-        sequence = seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)
-        self._keys = np.random.Generator(np.random.PCG64(sequence))
+        self._sequence = seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)
+        self._keys = np.random.Generator(np.random.PCG64(self._sequence))
         self._sums: _Sums | None = None
 
     def prepare(self, calls: int) -> None:
@@ -174,42 +179,57 @@ class Vegas:
         rounding = np.finfo(float).eps * np.abs(sums.mean)
         return Estimate(sums.mean.copy(), sums.covariance + np.diag(rounding**2), sums.calls)
 
-    def refine(self) -> None:
-        """Adapt grid and strata to the iteration that was just completed."""
+    def refine(self, grid: bool = True) -> None:
+        """Adapt grid (unless told not to) and strata to the iteration that was just completed.
+
+        With the grid left alone, what the strata learn is pooled over iterations.
+        """
         sums = self._sums
         if sums is None or not sums.complete:
             raise InputError("refine needs a complete iteration: accumulate all batches first")
-        self.strata.update(sums.variance)
-        if self.grid.bins > 1 and self.alpha > 0:
+        self.strata.learn(*sums.moments.T)
+        if grid and self.grid.bins > 1 and self.alpha > 0:
+            self.strata.forget()
             squares, hits = sums.histogram[..., 0], sums.histogram[..., 1]
             training = np.divide(squares, hits, out=np.zeros_like(squares), where=hits > 0)
-            self.grid = self.grid.refined(training, self.alpha)
+            window = POINTS_PER_WINDOW * self.grid.bins // (2 * sums.calls)
+            self.grid = self.grid.refined(training, self.alpha, window)
 
-    def iterate(self, f: Integrand, calls: int, adapt: bool = True) -> Estimate:
-        """One iteration: evaluate ``f`` at about ``calls`` points, estimate, and adapt unless told not to."""
+    def iterate(
+        self, f: Function, calls: int, adapt: Literal["all", "strata", "nothing"] = "all"
+    ) -> Estimate:
+        """One iteration: evaluate ``f`` at about ``calls`` points, estimate, and adapt."""
         for batch in self.batches(calls):
             self.accumulate(batch, np.asarray(f(batch.x)))
         estimate = self.estimate()
-        if adapt:
-            self.refine()
+        if adapt != "nothing":
+            self.refine(grid=adapt == "all")
         return estimate
+
+    def proposal(self) -> StratifiedProposal:
+        """The density learned so far: the grid, with the probability of each stratum its share of |f|."""
+        return StratifiedProposal(self.grid, self.strata)
 
     def integrate(
         self,
-        f: Integrand,
+        f: Integrand | Function,
         calls: int = 200_000,
         *,
         iterations: int = 10,
         warmup: int = 3,
         rtol: float | None = None,
         atol: float | None = None,
-        weighted: bool = True,
+        weighted: bool = False,
     ) -> Result:
         """Several iterations, the first ``warmup`` of which only adapt.
 
+        Grid and strata adapt until the middle iteration, from there on the strata alone: the sampler of
+        the result needs to know them well.
+
         Parameters
         ----------
-        f : function of points (n, dim) with values (n,) or (n, m).
+        f : function of points (n, dim) with values (n,) or (n, m), or an
+            :class:`~lhcflow.integration.evaluate.Integrand`.
         calls : of all iterations together, warm-up included.
         iterations : how many the calls are divided into.
         warmup : how many of them do not count in the result: their errors are the least reliable.
@@ -225,10 +245,13 @@ class Vegas:
             raise InputError(
                 f"warmup must be at least 0 and less than iterations, got {warmup} of {iterations}"
             )
+        integrand = f if isinstance(f, Integrand) else Integrand(f, self.dim)
         before = self.calls
         estimates: list[Estimate] = []
         for i in range(iterations):
-            estimate = self.iterate(f, max(calls // iterations, 4))
+            estimate = self.iterate(
+                integrand, max(calls // iterations, 4), "all" if 2 * i < iterations else "strata"
+            )
             if i < warmup:
                 continue
             estimates.append(estimate)
@@ -236,8 +259,15 @@ class Vegas:
                 combine(estimates, weighted=weighted), rtol, atol
             ):
                 break
-        method = "VEGAS+" if self.stratify else "VEGAS"
-        return combine(estimates, calls=self.calls - before, weighted=weighted, method=method)
+        return combine(
+            estimates,
+            calls=self.calls - before,
+            weighted=weighted,
+            scalar=integrand.components is None,
+            warnings=integrand.report(),
+            sampler=Sampler(self.proposal(), integrand, seed=self._sequence.spawn(1)[0]),
+            method="VEGAS+" if self.stratify else "VEGAS",
+        )
 
     def __repr__(self) -> str:
         strata = "x".join(str(n) for n in self.strata.divisions)
@@ -250,7 +280,7 @@ class _Sums:
     def __init__(self, strata: int, dim: int, bins: int) -> None:
         self.mean: np.ndarray | None = None
         self.covariance: np.ndarray | None = None
-        self.variance = np.zeros(strata)
+        self.moments = np.zeros((strata, 3))
         self.histogram = np.zeros((dim, bins, 2))
         self.calls = 0
         self.complete = False
@@ -270,7 +300,7 @@ class _Sums:
             batch.sizes,
             self.mean,
             self.covariance,
-            self.variance,
+            self.moments,
             self.histogram,
         )
         self.calls += len(values)

@@ -68,7 +68,7 @@ def accumulate(
     sizes: np.ndarray,
     mean: np.ndarray,
     covariance: np.ndarray,
-    variance: np.ndarray,
+    moments: np.ndarray,
     histogram: np.ndarray,
 ) -> None:
     """Add the groups' contributions to the sums of an iteration, in place.
@@ -79,12 +79,13 @@ def accumulate(
     weight, index : of the points, from :func:`draw`.
     stratum, count : of the groups; ``sizes`` (groups,): all points in the stratum of each group.
     mean, covariance : (m,), (m, m): the estimate and its covariance.
-    variance : (strata,) sums of n_h^2 / (n_h - 1) (w f - mean)^2 of the first component.
+    moments : (strata, 3), of the first component within each stratum, in units of the integral's share:
+        sum of n_h^2 / (n_h - 1) (w f - mean)^2, sum of |w f|, largest n_h |w f|.
     histogram : (dim, bins, 2): sum of (n_h w f)^2 and number of points in each bin of the grid.
     """
     if core is not None:
         core.vegas_accumulate(
-            values, weight, index, stratum, count, sizes, mean, covariance, variance, histogram
+            values, weight, index, stratum, count, sizes, mean, covariance, moments, histogram
         )
         return
     starts = np.concatenate([[0], np.cumsum(count)[:-1]])
@@ -96,8 +97,12 @@ def accumulate(
     mean += sums.sum(axis=0)
     covariance += (deviation * factor[:, None]).T @ deviation
     spread = np.add.reduceat(factor * deviation[:, 0] ** 2, starts)
-    np.add.at(variance, stratum, spread * sizes)
-    training = (weighted[:, 0] * np.repeat(sizes, count)) ** 2
+    np.add.at(moments[:, 0], stratum, spread * sizes)
+    absolute = np.abs(weighted[:, 0])
+    np.add.at(moments[:, 1], stratum, np.add.reduceat(absolute, starts))
+    scaled = absolute * np.repeat(sizes, count)
+    np.maximum.at(moments[:, 2], stratum, np.maximum.reduceat(scaled, starts))
+    training = scaled**2
     bins = histogram.shape[1]
     for d in range(index.shape[1]):
         histogram[d, :, 0] += np.bincount(index[:, d], training, minlength=bins)

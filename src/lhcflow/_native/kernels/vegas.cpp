@@ -3,6 +3,7 @@
 #include "vegas.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <vector>
 
 namespace lhcflow::LHCFLOW_ISA {
@@ -93,9 +94,14 @@ void accumulate(const VegasGrid& grid, const VegasSums& sums, const double* valu
         sums.covariance[c * m + e] += factor * square[c * m + e];
         if (e < c) sums.covariance[e * m + c] += factor * square[c * m + e];
       }
-    sums.variance[stratum[g]] += factor * square[0] * sizes[g];
+    double* moments = sums.moments + 3 * stratum[g];
+    moments[0] += factor * square[0] * sizes[g];
+    double absolute = 0, largest = moments[2];
     for (std::int64_t i = 0; i < n; ++i) {
-      const double weighted = weight[i] * values[i * m] * sizes[g], training = weighted * weighted;
+      const double weighted = weight[i] * values[i * m], scaled = std::abs(weighted) * sizes[g];
+      const double training = scaled * scaled;
+      absolute += std::abs(weighted);
+      largest = std::max(largest, scaled);
       for (int d = 0; d < dim; ++d) {
         double* bin = sums.histogram + 2 * (std::ptrdiff_t(d) * grid.bins + index[d]);
         bin[0] += training;
@@ -103,6 +109,8 @@ void accumulate(const VegasGrid& grid, const VegasSums& sums, const double* valu
       }
       index += dim;
     }
+    moments[1] += absolute;
+    moments[2] = largest;
     weight += n;
     values += n * m;
   }

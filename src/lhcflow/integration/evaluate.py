@@ -1,0 +1,256 @@
+"""The user's integrand as the integrators see it: batches of points in, checked float64 values out."""
+
+from __future__ import annotations
+
+import multiprocessing
+import pickle
+import signal
+import warnings
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any, Literal, Self
+
+import numpy as np
+from jaxtyping import Float
+
+from ..errors import InputError, RunError
+
+Function = Callable[..., Any]
+CHUNK = 16384
+
+
+class Integrand:
+    """A function of points in the unit cube, evaluated in chunks, here, in processes, or on a Dask cluster.
+
+    Chunks do not depend on the number of workers, and neither do the values.
+
+    Parameters
+    ----------
+    function : of points (n, dim) in float64, with values (n,) or (n, m). A torch function of a tensor if
+        ``torch`` is set; a function of one point (dim,) if ``batch`` is False.
+    dim : number of dimensions.
+    torch : hand over and take back torch tensors (float64, on the CPU, without gradients).
+    batch : False if the function takes one point at a time.
+    workers : processes that share the work; 1 is this process. The function must be picklable, that is
+        importable by name; lambdas need the package cloudpickle.
+    client : a ``dask.distributed.Client`` that does the work instead.
+    chunk : points per call of the function.
+    nonfinite : what to do with NaN and infinity: ``"zero"`` counts them (see :attr:`nonfinite_count`), warns
+        once and takes them as 0; ``"raise"`` raises RunError.
+
+    Attributes
+    ----------
+    calls : points evaluated so far.
+    nonfinite_count : points with a value that was not finite.
+    components : m, or None before the first call and for values of shape (n,).
+
+    Raises
+    ------
+    InputError
+        If the values have the wrong shape or the function can't be sent to other processes.
+
+    Examples
+    --------
+    >>> with Integrand(lambda x: x[:, 0] + x[:, 1], dim=2) as f:
+    ...     f(np.array([[0.25, 0.5]])).tolist(), f.calls
+    ([0.75], 1)
+    """
+
+    def __init__(
+        self,
+        function: Function,
+        dim: int,
+        *,
+        torch: bool = False,
+        batch: bool = True,
+        workers: int = 1,
+        client: Any = None,
+        chunk: int = CHUNK,
+        nonfinite: Literal["zero", "raise"] = "zero",
+    ) -> None:
+        if not callable(function):
+            raise InputError(f"the integrand must be a function, got {type(function).__name__}")
+        if workers < 1 or chunk < 1:
+            raise InputError(f"workers and chunk must be at least 1, got {workers} and {chunk}")
+        if nonfinite not in ("zero", "raise"):
+            raise InputError(f'nonfinite must be "zero" or "raise", got {nonfinite!r}')
+        self.function = function
+        self.dim = dim
+        self.workers = workers
+        self.client = client
+        self.chunk = chunk
+        self.nonfinite = nonfinite
+        self.calls = 0
+        self.nonfinite_count = 0
+        self.components: int | None = None
+        self._call = _Call(function, torch, batch)
+        self._pool: ProcessPoolExecutor | None = None
+
+    def __call__(self, x: Float[np.ndarray, "n dim"]) -> np.ndarray:
+        """Values (n,) or (n, m) at the points ``x`` (n, dim), all finite."""
+        x = np.ascontiguousarray(x, dtype=float)
+        if x.ndim != 2 or x.shape[1] != self.dim:
+            raise InputError(f"the integrand takes points of shape (n, {self.dim}), got {x.shape}")
+        chunks = [x[i : i + self.chunk] for i in range(0, len(x), self.chunk)] or [x]
+        values = [self._checked(v, len(c)) for v, c in zip(self._evaluate(chunks), chunks, strict=True)]
+        self.calls += len(x)
+        shapes = {v.shape[1:] for v in values}
+        if len(shapes) > 1:
+            raise InputError(f"the integrand gave different numbers of components: {sorted(shapes)}")
+        return self._finite(np.concatenate(values))
+
+    def _evaluate(self, chunks: list[np.ndarray]) -> list[Any]:
+        if self.client is not None:
+            return self._on_dask(chunks)
+        if self.workers == 1:
+            return [self._call(chunk) for chunk in chunks]
+        pool = self._processes()
+        try:
+            return list(pool.map(_evaluate_in_worker, chunks))
+        except BrokenProcessPool:
+            self.close()
+            raise RunError(
+                "a worker process died: guard the script with `if __name__ == '__main__':`, check its memory, "
+                "or use workers=1 to see the error"
+            ) from None
+        except KeyboardInterrupt:
+            self.close()
+            raise
+
+    def _on_dask(self, chunks: list[np.ndarray]) -> list[Any]:
+        futures = self.client.map(self._call, chunks, pure=False)
+        try:
+            return self.client.gather(futures)
+        except KeyboardInterrupt:
+            self.client.cancel(futures)
+            raise
+
+    def _processes(self) -> ProcessPoolExecutor:
+        if self._pool is None:
+            # Not fork: threads of torch and BLAS do not survive it.
+            methods = multiprocessing.get_all_start_methods()
+            context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
+            self._pool = ProcessPoolExecutor(
+                self.workers, mp_context=context, initializer=_start_worker, initargs=(_pickled(self._call),)
+            )
+        return self._pool
+
+    def _checked(self, values: Any, n: int) -> np.ndarray:
+        try:
+            array = np.asarray(values, dtype=float)
+        except (TypeError, ValueError) as error:
+            raise InputError(f"the integrand must give real numbers: {error}") from None
+        if array.ndim not in (1, 2) or len(array) != n or (array.ndim == 2 and array.shape[1] == 0):
+            raise InputError(
+                f"the integrand must give shape ({n},) or ({n}, components) for {n} points, got {array.shape}; "
+                "use batch=False for a function of one point"
+            )
+        components = array.shape[1] if array.ndim == 2 else None
+        if self.calls and components != self.components:
+            raise InputError(f"the integrand changed from {self.components} to {components} components")
+        self.components = components
+        return array
+
+    def _finite(self, values: np.ndarray) -> np.ndarray:
+        good = np.isfinite(values)
+        if good.all():
+            return values
+        bad = int((~good.reshape(len(values), -1).all(axis=1)).sum())
+        if self.nonfinite == "raise":
+            raise RunError(
+                f"the integrand is NaN or infinite at {bad} of {len(values)} points; mend it there"
+            )
+        if self.nonfinite_count == 0:
+            warnings.warn(
+                f"the integrand is NaN or infinite at {bad} of {len(values)} points; they count as 0",
+                RuntimeWarning,
+                stacklevel=3,
+            )
+        self.nonfinite_count += bad
+        return np.where(good, values, 0.0)
+
+    def report(self) -> tuple[str, ...]:
+        """Warnings for a result: how many values were not finite."""
+        if not self.nonfinite_count:
+            return ()
+        return (
+            f"the integrand was NaN or infinite at {self.nonfinite_count} of {self.calls} points, "
+            "which counted as 0: the integral is that of the rest",
+        )
+
+    def close(self) -> None:
+        """End the worker processes, without waiting for what they do."""
+        if self._pool is not None:
+            pool, self._pool = self._pool, None
+            processes = list((getattr(pool, "_processes", None) or {}).values())
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in processes:
+                process.terminate()
+            for process in processes:
+                process.join(timeout=5)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class _Call:
+    """The plain call of the function on one chunk; this is what is sent to other processes."""
+
+    def __init__(self, function: Function, torch: bool, batch: bool) -> None:
+        self.function = function
+        self.torch = torch
+        self.batch = batch
+
+    def __call__(self, x: np.ndarray) -> Any:
+        if self.torch:
+            return self._with_torch(x)
+        if self.batch:
+            return np.asarray(self.function(x))
+        return np.array([self.function(point) for point in x])
+
+    def _with_torch(self, x: np.ndarray) -> np.ndarray:
+        import torch
+
+        with torch.no_grad():
+            tensor = torch.from_numpy(x)
+            values = self.function(tensor) if self.batch else torch.stack([self.function(p) for p in tensor])
+        if not isinstance(values, torch.Tensor):
+            raise InputError(f"a torch integrand must give a tensor, got {type(values).__name__}")
+        return values.detach().to(device="cpu", dtype=torch.float64).numpy()
+
+
+def _pickled(call: _Call) -> bytes:
+    try:
+        import cloudpickle
+
+        return cloudpickle.dumps(call)
+    except ImportError:
+        pass
+    except Exception as error:
+        raise InputError(f"the integrand can't be sent to other processes: {error}") from None
+    try:
+        return pickle.dumps(call)
+    except (pickle.PicklingError, AttributeError, TypeError):
+        raise InputError(
+            "the integrand can't be sent to other processes: define it at the top of a module, "
+            "install cloudpickle, or use workers=1"
+        ) from None
+
+
+_worker_call: _Call | None = None
+
+
+def _start_worker(pickled: bytes) -> None:
+    """In a new process: Ctrl-C is the parent's business, and the function is unpacked once."""
+    global _worker_call
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _worker_call = pickle.loads(pickled)
+
+
+def _evaluate_in_worker(x: np.ndarray) -> Any:
+    assert _worker_call is not None
+    return _worker_call(x)
