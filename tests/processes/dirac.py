@@ -23,15 +23,18 @@ def squared_amplitude(momenta, charge, isospin, p, alpha_s):
     sin2 = 1 - p.mw**2 / p.mz**2
     norm = np.sqrt(sin2 * (1 - sin2))
     z_propagator = 1 / (s - p.mz**2 + 1j * p.mz * p.wz)
-    k, l = quark + gluon, antiquark + gluon
-    k2, l2 = 2 * mdot(quark, gluon), 2 * mdot(antiquark, gluon)
+    k, k_bar = quark + gluon, antiquark + gluon
+    k2, k_bar2 = 2 * mdot(quark, gluon), 2 * mdot(antiquark, gluon)
     total = 0.0
     for lepton_chirality, lepton_t3 in ((LEFT, -0.5), (RIGHT, 0.0)):
         g_l = (lepton_t3 + sin2) / norm
         # lepton tensor L^{mu nu}
         lepton = np.array(
             [
-                [np.trace(slash(positron) @ GAMMA[m] @ lepton_chirality @ slash(electron) @ GAMMA[n]) for n in range(4)]
+                [
+                    np.trace(slash(positron) @ GAMMA[m] @ lepton_chirality @ slash(electron) @ GAMMA[n])
+                    for n in range(4)
+                ]
                 for m in range(4)
             ]
         )
@@ -41,7 +44,7 @@ def squared_amplitude(momenta, charge, isospin, p, alpha_s):
             for rho in range(4):
                 vertex = [
                     GAMMA[rho] @ slash(k) @ GAMMA[m] @ quark_chirality / k2
-                    - GAMMA[m] @ quark_chirality @ slash(l) @ GAMMA[rho] / l2
+                    - GAMMA[m] @ quark_chirality @ slash(k_bar) @ GAMMA[rho] / k_bar2
                     for m in range(4)
                 ]
                 bar = [GAMMA[0] @ v.conj().T @ GAMMA[0] for v in vertex]

@@ -67,7 +67,9 @@ def test_jade_rate_away_from_the_peak(name, flavours, energy):
 @pytest.mark.parametrize("y_cut", [0.01, 0.05])
 def test_durham_rate(y_cut, phase_space, precision):
     expected = born(91.188**2, FLAVOURS, Parameters())[0] * durham_three_jets(y_cut, 0.118)
-    assert_cross_section(CrossSection(JETS, 91.188, Cuts(durham=y_cut), phase_space), 50_000, 3, expected, precision)
+    assert_cross_section(
+        CrossSection(JETS, 91.188, Cuts(durham=y_cut), phase_space), 50_000, 3, expected, precision
+    )
 
 
 def test_mass_cut_is_the_jade_cut():
@@ -94,6 +96,7 @@ def test_energy_scan_averages_the_lineshape():
 
 def test_scan_with_a_mass_cut():
     """A mass cut moves in y with the energy."""
+
     def at(e):
         return born(e * e, FLAVOURS, Parameters())[0] * jade_three_jets((12 / e) ** 2, 0.118)
 
@@ -166,7 +169,10 @@ def test_optimised_weights_lower_the_variance():
         (lambda: CrossSection(JETS, 91.188, Cuts(durham=0.4)), "leave no phase space"),
         (lambda: CrossSection(JETS, 30.0, Cuts(min_mass=18.0)), "min_mass below 17.32 GeV"),
         (lambda: CrossSection(JETS, -91.0, Cuts(durham=0.01)), "energy must be a positive number"),
-        (lambda: CrossSection(JETS, 91.0, Cuts(durham=0.01), "rambo"), "must be 'channels', 'poles' or 'flat'"),
+        (
+            lambda: CrossSection(JETS, 91.0, Cuts(durham=0.01), "rambo"),
+            "must be 'channels', 'poles' or 'flat'",
+        ),
         (lambda: CrossSection(Process("e+ e- > j j")), "for q q~ g"),
         (lambda: CrossSection(Process("u d~ > e+ ve g"), 91.0, Cuts(durham=0.1)), "e\\+ e- beams only"),
         (lambda: CrossSection(JETS, 91.0, Cuts(durham=0.01))(np.zeros((3, 5))), r"shape \(n, 6\)"),

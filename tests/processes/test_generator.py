@@ -11,10 +11,8 @@ from lhcflow.errors import RunError
 from lhcflow.processes import (
     CrossSection,
     Cuts,
-    EnergyScan,
     EventGenerator,
     Process,
-    compare,
     integration_variables,
     three_jet_observables,
 )
@@ -125,7 +123,9 @@ def test_integration_variables():
     assert len(found.names) == 5
     assert found.target.shape == found.before.shape == found.after.shape == (5000, 5)
     np.testing.assert_array_equal(found.target_weights, flat.cross_section(found.target))
-    assert abs(found.target_weights.mean() - flat.result.mean) < 4.5 * found.target_weights.std() / np.sqrt(4000)
+    assert abs(found.target_weights.mean() - flat.result.mean) < 4.5 * found.target_weights.std() / np.sqrt(
+        4000
+    )
 
 
 def test_three_jet_observables_of_known_events():

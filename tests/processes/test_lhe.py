@@ -116,12 +116,12 @@ def test_bad_paths(generator, tmp_path):
         generator.write_lhe(tmp_path / "nowhere" / "events.lhe", 10)
 
 
-def shower(path, n, energy):
-    """Pythia's final states: number of events, worst energy-momentum sum, mean charged multiplicity."""
+def shower(path, n, energy, leptons="off"):
+    """Pythia's final states: worst energy-momentum sum, charged multiplicities, cross section in pb."""
     import pythia8mc
 
     pythia = pythia8mc.Pythia("", False)
-    settings = ["Beams:frameType = 4", f"Beams:LHEF = {path}", "PDF:lepton = off", "Print:quiet = on"]
+    settings = ["Beams:frameType = 4", f"Beams:LHEF = {path}", f"PDF:lepton = {leptons}", "Print:quiet = on"]
     for setting in [*settings, "Random:setSeed = on", "Random:seed = 1"]:
         pythia.readString(setting)
     assert pythia.init()
@@ -137,13 +137,23 @@ def shower(path, n, energy):
     assert hadrons > 10 * n
     assert not pythia.next()  # the file is at its end
     assert pythia.infoPython().atEndOfFile()
-    return worst, np.array(charged), pythia.infoPython().sigmaGen() * 1e9  # mb to pb
+    return worst, np.array(charged), pythia.infoPython().sigmaGen() * 1e9
 
 
 def test_pythia_showers_the_file(generator, path):
-    """No aborts, energy conserved, LEP's charged multiplicity: 20.9 for all Z decays, more for three jets."""
+    """No aborts, energy conserved, a little above the 20.9 charged particles of all Z decays (PDG)."""
     worst, charged, sigma = shower(path, 500, 91.188)
     assert worst < 1e-8
     assert 20 < charged.mean() < 30
     assert (charged % 2 == 0).all()
     assert sigma == pytest.approx(generator.result.mean, rel=1e-6)
+
+
+@pytest.mark.parametrize("beams", [GaussianSpread(91.188, 0.002), EnergyScan(85.0, 97.0)], ids=repr)
+def test_pythia_showers_varying_energies(beams, tmp_path):
+    made = EventGenerator("e+ e- > j j j", beams, Cuts(durham=0.01), method="bare", seed=4)
+    made.integrate(5000)
+    made.write_lhe(tmp_path / "a.lhe.gz", 100)
+    worst, charged, _ = shower(tmp_path / "a.lhe.gz", 100, beams.highest, leptons="on")
+    assert worst < 1e-8
+    assert 20 < charged.mean() < 30

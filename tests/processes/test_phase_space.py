@@ -13,7 +13,13 @@ from lhcflow.processes import Cuts, GluonPoles, Multichannel, Rambo
 from lhcflow.processes.phase_space import volume
 from lhcflow.processes.tabulated import TabulatedDensity
 
-CUTS = [Cuts(jade=0.01), Cuts(durham=0.01), Cuts(durham=0.2), Cuts(min_mass=5.0), Cuts(durham=0.003, min_mass=20.0)]
+CUTS = [
+    Cuts(jade=0.01),
+    Cuts(durham=0.01),
+    Cuts(durham=0.2),
+    Cuts(min_mass=5.0),
+    Cuts(durham=0.003, min_mass=20.0),
+]
 CHANNELS = [GluonPoles(axis, cuts, 91.188, 0.3) for cuts in CUTS for axis in (0, 1)]
 
 
@@ -136,7 +142,9 @@ def test_tabulated_density_round_trip(seed, low):
     rng = np.random.default_rng(seed)
     values = rng.random(21) * rng.choice([0.0, 1.0], 21, p=[0.2, 0.8])
     values[10] = 1.0
-    table = TabulatedDensity(lambda x: np.interp(x, np.linspace(low, low + 2, 21), values), low, low + 2, bins=20)
+    table = TabulatedDensity(
+        lambda x: np.interp(x, np.linspace(low, low + 2, 21), values), low, low + 2, bins=20
+    )
     u = np.concatenate([[0.0, 1.0], rng.random(100)])
     x = table.sample(u)
     assert np.isfinite(x).all()

@@ -30,12 +30,12 @@ def integrate_bare(
         raise InputError(f"an integration needs at least {2 * ITERATIONS} calls, got {calls}")
     sampler = Sampler(Uniform(dim), f, seed=seed)
     estimates: list[Estimate] = []
-    for _ in range(ITERATIONS):
+    while len(estimates) < ITERATIONS:
         _, weights = sampler.sample(calls // ITERATIONS)
         variance = np.array([[weights.var(ddof=1) / len(weights)]])
         estimates.append(Estimate(np.array([weights.mean()]), variance, len(weights)))
-        # weighted by calls: with few events in the peaks the errors correlate with the means
-        result = combine(estimates, weighted=False, sampler=sampler, method="bare")
-        if rtol is not None and result.mean and result.sdev <= rtol * abs(result.mean):
+        mean = np.mean([e.mean for e in estimates])
+        if rtol is not None and estimates[-1].sdev[0] <= rtol * abs(mean) * len(estimates) ** 0.5:
             break
-    return result
+    # weighted by calls: with few events in the peaks the errors correlate with the means
+    return combine(estimates, weighted=False, sampler=sampler, method="bare")

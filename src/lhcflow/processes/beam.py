@@ -16,12 +16,12 @@ class Beams(Protocol):
     `energy` is the nominal and `highest` the largest centre-of-mass energy in GeV.
     """
 
-    energy: float
-
     @property
-    def dim(self) -> int: ...
+    def energy(self) -> float: ...
     @property
     def highest(self) -> float: ...
+    @property
+    def dim(self) -> int: ...
     def sample(self, u: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Energies of the first and second beam (n,) in GeV and the weight (n,), for `u` (n, dim).
 

@@ -160,8 +160,15 @@ class Multichannel:
         self.channels = list(channels)
         self.n_final = channels[0].n_final
         alpha = np.ones(len(channels)) if weights is None else np.asarray(weights, dtype=np.float64)
-        if alpha.shape != (len(channels),) or not np.isfinite(alpha).all() or (alpha < 0).any() or not alpha.any():
-            raise InputError(f"{len(channels)} channels need as many weights >= 0 with a sum > 0, got {weights}")
+        if (
+            alpha.shape != (len(channels),)
+            or not np.isfinite(alpha).all()
+            or (alpha < 0).any()
+            or not alpha.any()
+        ):
+            raise InputError(
+                f"{len(channels)} channels need as many weights >= 0 with a sum > 0, got {weights}"
+            )
         self.weights = alpha / alpha.sum()
 
     @property

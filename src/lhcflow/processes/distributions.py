@@ -31,7 +31,9 @@ class VariableDistributions:
     after: np.ndarray
 
 
-def integration_variables(generator: EventGenerator, n: int = 200_000, seed: int = 0) -> VariableDistributions:
+def integration_variables(
+    generator: EventGenerator, n: int = 200_000, seed: int = 0
+) -> VariableDistributions:
     """Distributions of the integration variables of a generator that has integrated.
 
     Parameters

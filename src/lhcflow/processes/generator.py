@@ -8,6 +8,8 @@ import numpy as np
 
 from ..errors import InputError, RunError
 from ..integration import Result
+from ..integration.flow_training import FlowSettings
+from ..integration.integrator import Integrator
 from ..integration.sampler import Sampler
 from .bare import integrate_bare
 from .beam import Beams
@@ -44,6 +46,8 @@ class EventGenerator:
         By default that of the process.
     channel_weights : sequence of float, optional
         Of the three channels; by default they are optimised before the integration.
+    settings : FlowSettings, optional
+        The flow and its training.
 
     Examples
     --------
@@ -65,12 +69,14 @@ class EventGenerator:
         seed: int = 0,
         alpha_s: float | None = None,
         channel_weights: list[float] | None = None,
+        settings: FlowSettings | None = None,
     ) -> None:
         self.process = Process(process) if isinstance(process, str) else process
         if method not in ("auto", "vegas", "flow", "bare"):
             raise InputError(f"method must be 'auto', 'vegas', 'flow' or 'bare', got {method!r}")
         self.method: Method = method
         self.seed = seed
+        self._settings = settings
         setup, sampling, self._event_seed = np.random.SeedSequence(seed).spawn(3)
         self._sampling_seed = int(sampling.generate_state(1)[0])
         f = CrossSection(self.process, energy, cuts, phase_space, alpha_s)
@@ -143,9 +149,9 @@ class EventGenerator:
         if self.method == "bare":
             result = integrate_bare(f, f.dim, calls, self._sampling_seed, rtol)
         else:
-            from ..integration import Integrator
-
-            integrator = Integrator(f.dim, seed=self._sampling_seed, method=self.method)
+            integrator = Integrator(
+                f.dim, seed=self._sampling_seed, method=self.method, settings=self._settings
+            )
             result = integrator.integrate(f, calls=calls, rtol=rtol, **options)
         if not float(result.mean) > 0:
             raise RunError(f"none of {result.calls} points passed the cuts {f.cuts.card()}: loosen them")
@@ -184,6 +190,9 @@ class EventGenerator:
     ) -> int:
         """Write `n` unweighted events as a Les Houches event file, see :func:`write_lhe`.
 
+        Where the energy varies, the beams in the file have the highest one; Pythia showers it with
+        ``PDF:lepton = on``, and photons from the initial state carry what an event lacks.
+
         Parameters
         ----------
         path : path
@@ -206,7 +215,8 @@ class EventGenerator:
                 if progress is not None:
                     progress(min(start + BATCH, n), n)
 
-        incoming, energy = self.process.subprocesses[0].pdg, self.cross_section.beams.energy / 2
+        # Where the energy varies no particle may have more than its beam: readers refuse that.
+        incoming, energy = self.process.subprocesses[0].pdg, self.cross_section.beams.highest / 2
         return write_lhe(
             path,
             batches(),

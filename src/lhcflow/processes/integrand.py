@@ -60,13 +60,16 @@ class CrossSection:
             raise InputError(f"{process.name}: events can be generated for outgoing quarks and gluons only")
         bound = self.cuts.min_invariant(self.beams.highest)
         if process.n_final > 2 and not bound:
-            raise InputError(f"{process.name} diverges without cuts: give y_cut or min_mass, as in Cuts(durham=0.01)")
+            raise InputError(
+                f"{process.name} diverges without cuts: give y_cut or min_mass, as in Cuts(durham=0.01)"
+            )
         self.cuts.check(process.n_final, self.beams.highest)
         if isinstance(phase_space, str):
             phase_space = self._map(phase_space)
         if phase_space.n_final != process.n_final:
             raise InputError(
-                f"{process.name} has {process.n_final} outgoing particles, the phase space {phase_space.n_final}"
+                f"{process.name} has {process.n_final} outgoing particles, "
+                f"the phase space {phase_space.n_final}"
             )
         self.phase_space = phase_space
 
@@ -132,9 +135,7 @@ class CrossSection:
         return boost(final, total)
 
 
-def gluon_channels(
-    process: Process, cuts: Cuts, energy: float, highest: float | None = None
-) -> Multichannel:
+def gluon_channels(process: Process, cuts: Cuts, energy: float, highest: float | None = None) -> Multichannel:
     """The three channels for e+ e- -> q q~ g: quark and antiquark with weight 0.49 each, flat with 0.02.
 
     Parameters

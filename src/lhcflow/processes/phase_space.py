@@ -12,7 +12,8 @@ from .kinematics import boost, direction, mass_squared, to_rest_frame
 class PhaseSpace(Protocol):
     """A map from the unit cube to the momenta of `n_final` massless particles at rest as a whole."""
 
-    n_final: int
+    @property
+    def n_final(self) -> int: ...
 
     @property
     def dim(self) -> int:

@@ -86,9 +86,7 @@ class Process:
     (-11, 11, 2, -2, 21)
     """
 
-    def __init__(
-        self, process: str, parameters: Parameters | Mapping[str, float] | None = None
-    ) -> None:
+    def __init__(self, process: str, parameters: Parameters | Mapping[str, float] | None = None) -> None:
         self.name = " ".join(process.split())
         self.parameters = Parameters.of(parameters)
         self.subprocesses = _parse(self.name)
@@ -178,10 +176,14 @@ def _parse(name: str) -> tuple[Subprocess, ...]:
     """The subprocesses that `name` stands for, quarks before antiquarks before gluons among jets."""
     sides = name.split(">")
     if len(sides) != 2 or len(sides[0].split()) != 2 or not sides[1].split():
-        raise InputError(f"{name!r} is not a process: write two incoming and the outgoing, as in 'e+ e- > j j j'")
+        raise InputError(
+            f"{name!r} is not a process: write two incoming and the outgoing, as in 'e+ e- > j j j'"
+        )
     choices = [MULTIPARTICLES.get(p) or (particle(p).name,) for side in sides for p in side.split()]
     if "p" in sides[0].split():
-        raise InputError(f"{name!r} is not there yet: no parton densities; name the partons, as in 'u d~ > e+ ve g'")
+        raise InputError(
+            f"{name!r} is not there yet: no parton densities; name the partons, as in 'u d~ > e+ ve g'"
+        )
     if len(choices) > 5:
         raise InputError(f"{name!r} is not there yet: at most three outgoing particles")
     jets = [i for i, names in enumerate(choices) if names == MULTIPARTICLES["j"] and i >= 2]
