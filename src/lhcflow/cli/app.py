@@ -11,6 +11,7 @@ import typer
 
 from ..errors import LhcflowError
 from .doctor import doctor
+from .generate import generate
 
 # What typer makes of Ctrl-C.
 _INTERRUPTED = 130
@@ -22,6 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command()(generate)
 app.command()(doctor)
 
 

@@ -35,9 +35,9 @@ def weight_distribution(
             raise InputError(f"the weights of {name!r} need a finite, positive mean, got {mean}")
         relative[name] = w / mean
     positive = np.concatenate([r[r > 0] for r in relative.values()])
-    low = max(np.floor(np.log10(np.quantile(positive, 1e-4)) * 2) / 2, -5.0)
-    high = np.ceil(np.log10(positive.max()) * 4) / 4 + 0.25
-    edges = np.logspace(low, high, max(round((high - low) * bins_per_decade), 10) + 1)
+    low = max(np.log10(np.quantile(positive, 1e-4)), -5.0) - 0.05
+    high = np.log10(positive.max()) + 0.05
+    edges = np.logspace(low, high, max(round((high - low) * bins_per_decade), 40) + 1)
 
     with style():
         figure = Figure(figsize=(COLUMN * 1.25, COLUMN * 0.95), layout="constrained")

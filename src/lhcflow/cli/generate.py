@@ -1,0 +1,203 @@
+"""``lhcflow generate``: from a process to unweighted events and a report."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .options import Force, Json, Quiet, Resume, Seed, check_json, console
+
+if TYPE_CHECKING:
+    from ..processes import Cuts, EventGenerator
+    from ..processes.comparison import Row
+
+
+class Method(StrEnum):
+    """What samples the phase space."""
+
+    flow = "flow"
+    vegas = "vegas"
+    auto = "auto"
+    bare = "bare"
+
+
+class PhaseSpace(StrEnum):
+    """The map from the unit cube to momenta."""
+
+    channels = "channels"
+    poles = "poles"
+    flat = "flat"
+
+
+_DEFAULT_DURHAM = 0.01
+
+
+def generate(
+    process: Annotated[str, typer.Argument(metavar="PROCESS", help='Such as "e+ e- > j j j".')],
+    energy: Annotated[float, typer.Option(help="Centre-of-mass energy in GeV.")] = 91.188,
+    spread: Annotated[
+        float | None, typer.Option(help="Relative Gaussian spread of each beam's energy.")
+    ] = None,
+    durham: Annotated[
+        float | None, typer.Option(help=f"Durham y_cut; {_DEFAULT_DURHAM} if a cut is needed and none given.")
+    ] = None,
+    jade: Annotated[float | None, typer.Option(help="JADE y_cut.")] = None,
+    min_mass: Annotated[
+        float | None, typer.Option(help="Smallest invariant mass of two partons in GeV.")
+    ] = None,
+    alpha_s: Annotated[float | None, typer.Option("--alpha-s", help="Strong coupling.")] = None,
+    events: Annotated[int, typer.Option("--events", "-n", min=1, help="Unweighted events.")] = 10_000,
+    method: Annotated[
+        Method, typer.Option(help="Sampler of the events; the others run beside it.")
+    ] = Method.flow,
+    phase_space: Annotated[
+        PhaseSpace, typer.Option(help="Map from the unit cube to momenta; flat is RAMBO.")
+    ] = PhaseSpace.channels,
+    calls: Annotated[int, typer.Option(min=1000, help="Evaluations of |M|^2 for each integral.")] = 200_000,
+    overweight: Annotated[
+        float,
+        typer.Option(min=0.0, max=0.5, help="Share of the cross section that overweight events may carry."),
+    ] = 1e-3,
+    compare: Annotated[
+        bool, typer.Option("--compare/--alone", help="Run VEGAS and the bare phase space beside it.")
+    ] = True,
+    seed: Seed = 0,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="Folder of the run.", show_default="runs/PROCESS"),
+    ] = None,
+    json: Json = None,
+    quiet: Quiet = False,
+    force: Force = False,
+    resume: Resume = False,
+) -> None:
+    """Generate unweighted events: cross section, events.lhe.gz and report.html."""
+    check_json(json)
+    from ..files import RunDirectory, write_json
+    from ..processes import EventGenerator, FixedEnergy, GaussianSpread
+
+    started = time.perf_counter()
+    cuts = _cuts(process, durham, jade, min_mass)
+    beams = GaussianSpread(energy, spread) if spread is not None else FixedEnergy(energy)
+    methods: list[Any] = [method.value, *(m for m in ("vegas", "bare") if compare and m != method.value)]
+    generators = {
+        name: EventGenerator(process, beams, cuts, phase_space.value, name, seed, alpha_s) for name in methods
+    }
+    main = generators[method.value]
+    card = {"command": "generate", **main.card(), "calls": calls, "events": events, "overweight": overweight}
+    card["compare"] = compare
+    folder = _folder(process) if out is None else out
+    run = RunDirectory(folder, card, force=force, resume=resume)
+    screen = console(quiet)
+    screen.print(f"[bold]{process}[/bold] at {energy:g} GeV, {cut_text(cuts)}")
+
+    rows = [_integrate(generator, calls, overweight, screen) for generator in generators.values()]
+    with screen.status(f"writing {events:,} events"):
+        lhe = run.path / "events.lhe.gz"
+        main.write_lhe(lhe, events, overweight)
+    results: dict[str, Any] = {
+        "process": process,
+        "cross_section": {"mean": rows[0].cross_section, "sdev": rows[0].error, "unit": "pb"},
+        "events": {"file": lhe.name, "n": events, "overweight": overweight},
+        "methods": rows,
+        "warnings": [f"{row.method}: {text}" for row in rows for text in row.warnings],
+        "iterations": {name: g.result.to_dict()["iterations"] for name, g in generators.items()},
+    }
+    with screen.status("drawing the report"):
+        from .generate_report import write_report
+
+        write_report(run, generators, rows, lhe)
+    results["seconds"] = time.perf_counter() - started
+    run.finish(results)
+    if json:
+        write_json(json, results)
+    _show(table_rows(rows, [method_name(g) for g in generators.values()]), results, run.path, screen)
+
+
+def _cuts(process: str, durham: float | None, jade: float | None, min_mass: float | None) -> Cuts:
+    """The cuts that were asked for, or the default one for a process that would diverge."""
+    from ..processes import Cuts, Process
+
+    if durham is jade is min_mass is None and Process(process).n_final > 2:
+        durham = _DEFAULT_DURHAM
+    return Cuts(durham=durham, jade=jade, min_mass=min_mass)
+
+
+def cut_text(cuts: Cuts) -> str:
+    """The cuts in words."""
+    names = {"durham": "Durham y_cut", "jade": "JADE y_cut", "min_mass": "m_ij / GeV"}
+    return ", ".join(f"{names[name]} > {value:g}" for name, value in cuts.card().items()) or "no cuts"
+
+
+def _folder(process: str) -> Path:
+    """runs/ee_jjj for e+ e- > j j j: letters only, so that it needs no quotes in a shell."""
+    before, _, after = process.partition(">")
+    sides = ("".join(c for c in side.replace("~", "x") if c.isalnum()) for side in (before, after))
+    return Path("runs") / "_".join(sides)
+
+
+def _integrate(generator: EventGenerator, calls: int, overweight: float, screen: Any) -> Row:
+    """Integrate with one method and print a line about it."""
+    from ..processes.comparison import summarise
+
+    name = method_name(generator)
+    start = time.perf_counter()
+    with screen.status(f"{name}: integrating with {calls:,} calls"):
+        generator.integrate(calls)
+        row = summarise(generator, time.perf_counter() - start, overweight=overweight)
+    screen.print(
+        f"  {name}: {row.cross_section:.6g} +- {row.error:.2g} pb in {row.seconds:.1f} s", style="dim"
+    )
+    return row
+
+
+def method_name(generator: EventGenerator) -> str:
+    """What stands in tables and figures."""
+    if generator.method == "bare":
+        return "channels" if generator.card().get("channel_weights") else "flat phase space"
+    return "VEGAS" if generator.method == "vegas" else generator.method
+
+
+def table_rows(rows: Sequence[Row], names: Sequence[str]) -> tuple[list[str], list[list[str]]]:
+    """Header and cells of the comparison, for the terminal and the report."""
+    from ..integration.results import value_with_error
+
+    header = ["method", "cross section [pb]", "chi2/dof", "Q", "efficiency", "calls", "seconds"]
+    cells = [
+        [
+            name,
+            value_with_error(row.cross_section, row.error),
+            f"{row.chi2:.1f}/{row.dof}",
+            f"{row.q:.2f}",
+            f"{row.efficiency:.3f}",
+            f"{row.calls:,}",
+            f"{row.seconds:.1f}",
+        ]
+        for name, row in zip(names, rows, strict=True)
+    ]
+    return header, cells
+
+
+def _show(
+    table: tuple[list[str], list[list[str]]], results: dict[str, Any], folder: Path, screen: Any
+) -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    header, cells = table
+    grid = Table(box=None, header_style="bold", pad_edge=False)
+    for i, title in enumerate(header):
+        grid.add_column(escape(title), justify="left" if i == 0 else "right")
+    for line in cells:
+        grid.add_row(*line)
+    screen.print()
+    screen.print(grid)
+    for warning in results["warnings"]:
+        screen.print(f"WARNING {warning}", style="yellow")
+    screen.print(f"\n{results['events']['n']:,} unweighted events: {folder / results['events']['file']}")
+    screen.print(f"report: {folder / 'report.html'}   ({results['seconds']:.0f} s in all)")

@@ -1,0 +1,182 @@
+"""The report of ``lhcflow generate``: which figures and tables it holds, in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from .. import plotting
+from ..files import RunDirectory, atomic_write
+from ..plotting import Iterations, Observable, Picture, Section, Table
+from ..processes import EventGenerator
+from ..processes.comparison import Row
+from ..processes.distributions import integration_variables, three_jet_observables
+from .generate import cut_text, method_name, table_rows
+
+_POINTS = 100_000
+
+
+def write_report(
+    run: RunDirectory,
+    generators: Mapping[str, EventGenerator],
+    rows: Sequence[Row],
+    lhe: Path,
+) -> None:
+    """Draw the figures, as PDF files too, and write ``report.html``.
+
+    Parameters
+    ----------
+    generators, rows : what was run, by method, and the summaries; the first made the events.
+    lhe : the file of events; the distributions are those of what stands in it.
+    """
+    main = next(iter(generators.values()))
+    sections = [_cross_section(generators, rows)]
+    if main.method != "bare":
+        sections.append(_variables(main))
+    if main.process.n_final == 3:
+        sections.append(_events(main, lhe, *_unit(generators)))
+    for section in sections:
+        for item in section.content:
+            if isinstance(item, Picture):
+                name = item.caption.partition(".")[0].lower().replace(" ", "_").replace(",", "")
+                plotting.save(item.figure, run.figures / f"{name}.pdf")
+    f = main.cross_section
+    text = plotting.render(
+        main.process.name,
+        f"{f.beams.energy:g} GeV, {cut_text(f.cuts)}",
+        sections,
+        [f"{row.method}: {warning}" for row in rows for warning in row.warnings],
+        run.card_file.read_text(encoding="utf-8"),
+    )
+    with atomic_write(run.report_file) as file:
+        file.write(text)
+
+
+def _cross_section(generators: Mapping[str, EventGenerator], rows: Sequence[Row]) -> Section:
+    scale, unit = _unit(generators)
+    names = {method: method_name(g) for method, g in generators.items()}
+    header, cells = table_rows(rows, list(names.values()))
+    caption = (
+        "Each method with the same cuts and phase-space map; calls include those of the adaptation. "
+        "Unweighting efficiency: mean weight over maximum, with a small share of the cross section above it "
+        "(overweight in the run card)."
+    )
+    iterations = {
+        names[m]: Iterations(
+            [scale * float(e.mean[0]) for e in g.result.iterations],
+            [scale * float(e.sdev[0]) for e in g.result.iterations],
+            [e.calls for e in g.result.iterations],
+        )
+        for m, g in generators.items()
+    }
+    weights = {
+        names[m]: g.result.sampler.sample(_POINTS)[1] for m, g in generators.items() if g.result.sampler
+    }
+    efficiencies = {names[m]: row.efficiency for m, row in zip(generators, rows, strict=True)}
+    return Section(
+        "Cross section",
+        content=[
+            Table(header, cells, caption),
+            Picture(
+                plotting.convergence(iterations, quantity=r"$\sigma$", unit=unit),
+                "Convergence. Points: the iterations that count, against their calls; lines with bands: the "
+                "combined estimate so far; below, its chi2 per degree of freedom.",
+            ),
+            Picture(
+                plotting.weight_distribution(weights, efficiencies),
+                f"Weights. Distribution of {_POINTS:,} weights relative to their mean; the narrower, the "
+                "fewer points are rejected when events are unweighted.",
+            ),
+        ],
+    )
+
+
+def _variables(main: EventGenerator) -> Section:
+    v = integration_variables(main, _POINTS)
+    names = [f"${name}$" if " " not in name else name for name in v.names]
+    name = method_name(main)
+    return Section(
+        "What the sampler learned",
+        content=[
+            Picture(
+                plotting.marginals(
+                    v.target, {"before": v.before, "learned": v.after}, v.target_weights, names
+                ),
+                f"Integration variables. Target: evenly drawn points with the integrand as weight, and a "
+                f"band for its error. Points: what is proposed before and after the training ({name}).",
+            ),
+            Picture(
+                plotting.corner(v.target, v.after, v.target_weights, names, learned_name=f"learned ({name})"),
+                "Pairs of integration variables. Where target and learned distribution agree, the figure is "
+                "symmetric about its diagonal; both halves share one colour scale.",
+                form="png",
+            ),
+        ],
+    )
+
+
+def _events(main: EventGenerator, lhe: Path, scale: float, unit: str) -> Section:
+    f = main.cross_section
+    momenta, weights = _read(lhe)
+    # The reference owes nothing to the sampler: evenly drawn points, weighted by the integrand.
+    rng = np.random.default_rng(np.random.SeedSequence(main.seed).spawn(4)[3])
+    points, reference_weights = f.evaluate(rng.random((4 * _POINTS, f.dim)))
+    passed = reference_weights > 0
+    seen, reference = three_jet_observables(momenta), three_jet_observables(points[passed])
+    half = f.beams.energy / 2
+
+    def panel(symbol: str, key: str, unit: str = "", **options: object) -> Observable:
+        factor = half if unit else 1.0
+        return Observable(symbol, factor * seen[key], factor * reference[key], unit, **options)  # type: ignore[arg-type]
+
+    thrust = Observable("1-T", 1 - seen["thrust"], 1 - reference["thrust"], scale="log-y")
+    panels = [
+        thrust,
+        panel("y_{23}", "y23", scale="log"),
+        panel(r"\cos\theta_q", "cos_quark", low=-1.0, high=1.0),
+        panel("E_1", "x1", "GeV", scale="log-y"),
+        panel("E_2", "x2", "GeV"),
+        panel("E_3", "x3", "GeV"),
+    ]
+    x = momenta[:, 2:4, 0] / half
+    return Section(
+        "Events",
+        content=[
+            Picture(
+                plotting.observables(
+                    panels,
+                    reference_weights[passed],
+                    weights,
+                    cross_section=scale * float(main.result.mean),
+                    unit=unit,
+                ),
+                f"Observables. Points: the {len(weights):,} unweighted events of the file with their "
+                "statistical errors; line and band: evenly drawn, weighted points and their errors; below, "
+                "the ratio of the two. T is the thrust, y_23 the Durham resolution between two and three "
+                "jets, theta_q the angle of quark and incoming electron, E_1 > E_2 > E_3 the jets' energies.",
+            ),
+            Picture(
+                plotting.dalitz(x[:, 0], x[:, 1], weights),
+                "Dalitz plot. Energy fractions of quark and antiquark in the unweighted events.",
+            ),
+        ],
+    )
+
+
+def _unit(generators: Mapping[str, EventGenerator]) -> tuple[float, str]:
+    """The unit of the figures: pb, or nb where numbers would be too long for an axis."""
+    largest = max(float(g.result.mean) for g in generators.values())
+    return (1e-3, "nb") if largest > 5e3 else (1.0, "pb")
+
+
+def _read(lhe: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Momenta (n, particles, 4) and weights (n,) of an event file."""
+    import pylhe
+
+    momenta, weights = [], []
+    for event in pylhe.LHEFile.fromfile(str(lhe)).events:
+        momenta.append([(p.e, p.px, p.py, p.pz) for p in event.particles])
+        weights.append(event.eventinfo.weight)
+    return np.array(momenta), np.array(weights)
