@@ -184,9 +184,9 @@ def test_the_plan_follows_the_weights(randomize: Randomize) -> None:
     first = solved()
     plan = bijection._plans.get(bijection.net, bijection.element)
     assert bijection._plans.get(bijection.net, bijection.element) is plan  # kept between calls
-    for optimizer in (torch.optim.SGD, torch.optim.AdamW):
+    for settings in ({}, {"foreach": True}, {"fused": True}):
         before = solved()
-        step = optimizer(bijection.parameters(), lr=0.05)
+        step = torch.optim.AdamW(bijection.parameters(), lr=0.05, **settings)
         step.zero_grad()
         bijection(y)[0].square().sum().backward()
         step.step()

@@ -158,9 +158,7 @@ def _spline_settings(transform: Any) -> dict[str, Any]:
     }
 
 
-def _spline_rows(
-    weight: Tensor, bias: Tensor, element: Any, outputs: int, net: Any
-) -> tuple[Tensor, Tensor]:
+def _spline_rows(weight: Tensor, bias: Tensor, element: Any, outputs: int, net: Any) -> tuple[Tensor, Tensor]:
     """A last layer that gives nflows' spline parameters, rewritten to give ours.
 
     nflows divides widths and heights by sqrt(hidden_features) where the network has that attribute (its

@@ -161,22 +161,24 @@ def _linear(layers: nn.ModuleList) -> list[nn.Linear]:
 class PlanCache:
     """The plan of one network, until its weights change.
 
-    Weights are known by address and autograd's version counter, which every in-place operation raises,
-    except those on ``weight.data``; ``train()`` and ``eval()`` forget the plan in any case.
+    Weights are known by address and autograd's version counter. Fused optimisers and operations on
+    ``weight.data`` do not count there; the norm of the last layer's bias gives away the former, and
+    ``train()`` and ``eval()`` forget the plan in any case.
     """
 
     def __init__(self) -> None:
         self.clear()
 
     def clear(self) -> None:
-        self._key: tuple[tuple[int, int], ...] | None = None
+        self._key: tuple[Any, ...] | None = None
         self._plan: Plan | None = None
 
     def get(self, net: MADE, element: Element) -> Plan:
         weights = list(net.parameters())
         if any(weight.is_inference() for weight in weights):  # these carry no version
             return Plan(net, element)
-        key = tuple((weight.data_ptr(), weight._version) for weight in weights)
+        probe = torch.linalg.vector_norm(net.final.bias.detach(), dtype=torch.float64).item()
+        key = (probe, *((weight.data_ptr(), weight._version) for weight in weights))
         if self._plan is None or key != self._key:
             self._key, self._plan = key, Plan(net, element)
         return self._plan

@@ -12,7 +12,7 @@ template <class T>
 constexpr int width = lanes<T>;
 
 constexpr int block = 6;    // rows at a time: 6 x 2 sums fill the registers of AVX2
-constexpr int chunk = 96;   // inputs at a time: their weights and values stay in the first cache
+constexpr int chunk = 192;  // inputs at a time: their weights and values stay in the second cache
 
 // out[r] += sum_k weight(r, k) in[k] for R rows and two vectors of lanes. Rows are `stride` apart, or,
 // if packed, inputs are. With few rows, `Chains` sums per row hide the latency.
