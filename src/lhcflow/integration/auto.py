@@ -1,0 +1,115 @@
+"""The method "auto": VEGAS+ first, a flow if it is predicted to pay, and VEGAS+ again if it does not."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+
+from .flow_method import Flowing
+from .flow_training import Training
+from .guard import SIGMAS
+from .results import Estimate, Result, combine
+from .sampler import Sampler
+from .task import Task, spread_of
+from .vegas import Vegas, converged
+
+PILOT = 0.04  # share of the calls in each of the two first iterations of VEGAS+
+TOO_FEW = 20_000  # calls with which no flow is trained
+HOPE = 0.02  # sd/I per call that a flow is credited with before it was measured
+PATIENCE = 0.15  # share of the calls after which the training must look better than VEGAS+
+
+
+def integrate_auto(task: Task) -> Result:
+    """Choose by the predicted error with the calls that are left, or with ``cost`` by error^2 x time."""
+    vegas = Vegas(task.dim, seed=task.seeds[0])
+    size = max(int(PILOT * task.calls), 400)
+    pilot = [vegas.iterate(task.integrand, size) for _ in range(2)]
+    choice = Choice(task, spread_of(pilot[-1]), size)
+    if task.calls < TOO_FEW or not choice.flow_may_pay():
+        return _finish_with_vegas(task, vegas)
+    flowing = Flowing(task).train(enough=choice.hopeless)
+    if choice.abandoned:
+        return _finish_with_vegas(task, vegas)
+    start = time.monotonic()
+    calls_before, seconds_before = task.left, task.cost or 0.0
+    flowing.iterate(max(task.left // 6, 100))
+    per_point = (time.monotonic() - start) / max(calls_before - task.left, 1) - seconds_before
+    if not choice.flow_is_better(spread_of(flowing.estimates[0]), max(per_point, 0.0)):
+        return _finish_with_vegas(task, vegas)
+    result = flowing.estimate()
+    return result.with_(method="auto: flow").warn(*_compare(result, pilot[-1]))
+
+
+class Choice:
+    """Compares what VEGAS+ would make of the remaining calls with what the flow would.
+
+    Parameters
+    ----------
+    task : what is left to do.
+    spread : sd/I per call of VEGAS+ in an iteration of ``size`` calls.
+    """
+
+    def __init__(self, task: Task, spread: float, size: int) -> None:
+        self.task = task
+        # Strata shrink as calls^(-1/dim), and with them the error per call of a smooth integrand.
+        growth = max(task.calls / 8 / size, 1.0)
+        self.vegas_spread = spread * growth ** (-1 / task.dim)
+        self.abandoned = False
+        self._start = time.monotonic()
+
+    def flow_may_pay(self) -> bool:
+        """Whether a flow as good as hoped for would beat VEGAS+, training included."""
+        task = self.task
+        if task.points_needed(self.vegas_spread) < 0.1 * task.calls:
+            return False
+        return self.vegas_spread**2 > HOPE**2 / 0.6
+
+    def hopeless(self, training: Training) -> bool:
+        """Whether to stop a training: asked after each stage."""
+        task = self.task
+        used = len(training.buffer) / task.calls
+        spread = training.spread if training.done else HOPE
+        if used > PATIENCE and training.done:
+            # The latent strata's gain, estimated as a smooth function's.
+            strata = max(task.left / 40, 1.0)
+            spread *= min(1.0, 4 * strata ** (-1 / task.dim))
+            self.abandoned = spread > 1.5 * self.vegas_spread
+        if task.cost is not None:
+            # error^2 x time, with the time the training took so far
+            elapsed = time.monotonic() - self._start
+            flow = spread**2 * (1 + elapsed / (task.cost * task.left))
+            self.abandoned = self.abandoned or flow > self.vegas_spread**2
+        return self.abandoned
+
+    def flow_is_better(self, spread: float, seconds_per_point: float) -> bool:
+        """Whether to spend the rest with the flow, whose measured sd/I per call is ``spread``."""
+        merit = spread**2
+        if self.task.cost is not None:
+            merit *= 1 + seconds_per_point / self.task.cost
+        return merit < self.vegas_spread**2
+
+
+def _finish_with_vegas(task: Task, vegas: Vegas) -> Result:
+    iterations = 5
+    size = max(task.left // iterations, 100)
+    estimates: list[Estimate] = []
+    for _ in range(iterations):
+        estimates.append(vegas.iterate(task.integrand, size))
+        if (task.rtol or task.atol) and converged(combine(estimates), task.rtol, task.atol):
+            break
+    result = combine(estimates, method="auto: VEGAS+")
+    return result.with_(sampler=Sampler(vegas.grid, task.integrand, seed=task.seeds[3]))
+
+
+def _compare(result: Result, vegas: Estimate) -> tuple[str, ...]:
+    """A warning if VEGAS+ found more than the flow; that it found less is nothing unusual."""
+    mean, sdev = float(np.ravel(result.mean)[0]), float(np.ravel(result.sdev)[0])
+    difference = (float(vegas.mean[0]) - mean) * np.sign(mean)
+    combined = float(np.hypot(vegas.sdev[0], sdev))
+    if difference <= SIGMAS * combined:
+        return ()
+    return (
+        f"VEGAS+ found {vegas.mean[0]:.4g} +- {vegas.sdev[0]:.2g}, {difference / combined:.1f} standard "
+        "deviations above the flow: possibly a lost mode; integrate with more calls",
+    )

@@ -1,0 +1,137 @@
+"""Integration with a flow: train, estimate with VEGAS+ on the latent cube, check from outside."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from ..training.progress import progress_bar
+from .flow_training import Stage, Training, train_flow
+from .grid_start import tempered_grid
+from .guard import Probe, lost_mode_warnings
+from .latent import FlowProposal
+from .proposal import Uniform
+from .results import Estimate, Result, combine
+from .sampler import Sampler
+from .task import Task, spread_of
+from .vegas import Vegas, converged
+
+TRAINING = 0.4  # share of the calls
+MOST_TRAINING = 200_000  # calls
+GRID = 0.1  # share of the training's calls that look for narrow peaks
+PROBES = 0.02  # share of the calls for the guard
+MOST_PROBES = 20_000
+ITERATIONS = 5
+LATENT_BINS = 32  # a flow's marginal errors are smooth; more bins would adapt to noise
+
+
+def integrate_flow(task: Task) -> Result:
+    """The method "flow"."""
+    return Flowing(task).train().estimate()
+
+
+class Flowing:
+    """A task on its way through the method "flow": :meth:`train`, then :meth:`estimate`.
+
+    Attributes
+    ----------
+    training : the flow's.
+    estimates : independent of the training, one per iteration.
+    seconds : wall-clock time of the training.
+    """
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        grid_seed, training_seed = task.seeds[1].spawn(2)
+        self._grid_rng = np.random.default_rng(grid_seed)
+        vegas_seed, probe_seed = task.seeds[2].spawn(2)
+        self._probe_rng = np.random.default_rng(probe_seed)
+        self.training = Training(task.dim, training_seed, task.settings)
+        self.vegas = Vegas(task.dim, seed=vegas_seed, bins=LATENT_BINS)
+        self.estimates: list[Estimate] = []
+        self.seconds = 0.0
+
+    @property
+    def proposal(self) -> FlowProposal:
+        """The flow's density on the cube."""
+        return self.training.proposal
+
+    def train(self, enough: Callable[[Training], bool] = lambda training: False) -> Flowing:
+        """Adapt the flow; ends early where the tolerance is in reach or progress has stopped."""
+        task, training = self.task, self.training
+        calls = min(int(TRAINING * task.calls), MOST_TRAINING)
+        grid_calls = int(GRID * calls)
+        start = time.monotonic()
+        training.use_grid(tempered_grid(task.driver, training.buffer, grid_calls, self._grid_rng))
+
+        def stop(training: Training) -> bool:
+            self.seconds = time.monotonic() - start
+            return (
+                task.points_needed(training.spread) < calls / task.settings.stages
+                or training.settled
+                or enough(training)
+            )
+
+        with progress_bar(task.settings.stages + 2, "flow", not task.quiet) as update:
+
+            def report(stage: Stage) -> None:
+                update(len(training.history), f"beta {stage.beta:.2f}, sd/I {stage.spread:.3g}")
+
+            train_flow(task.driver, training, calls - grid_calls, enough=stop, report=report)
+        self.seconds = time.monotonic() - start
+        return self
+
+    def estimate(self) -> Result:
+        """Spend the calls that are left: first the guard's probes, then VEGAS+ on the latent cube."""
+        task = self.task
+        probes = self._probes(min(int(PROBES * task.calls), MOST_PROBES))
+        size = max(task.left // ITERATIONS, 100)
+        if task.rtol:
+            size = int(np.clip(task.points_needed(self.training.spread) / 2, min(1000, size), size))
+        while task.left >= size and not self._converged():
+            self.iterate(size)
+            if len(self.estimates) == 1 and task.rtol:
+                # Strata are learned for one size: from here on it stays.
+                needed = 1.2 * task.points_needed(spread_of(self.estimates[0]))
+                size = int(np.clip(min(needed, task.left) / 3, size, max(size, task.left)))
+        result = combine(self.estimates, method="flow")
+        mean, sdev = float(np.ravel(result.mean)[0]), float(np.ravel(result.sdev)[0])
+        scale = float(np.exp(self.training.buffer.log_integral()))
+        warnings = lost_mode_warnings(mean, sdev, self.proposal, scale, probes)
+        if not self.training.done:
+            warnings = (
+                f"the training ended at beta = {self.training.beta:.2f} < 1: the flow is broader than "
+                "the integrand; integrate with more calls",
+                *warnings,
+            )
+        return result.with_(sampler=Sampler(self.proposal, task.integrand, seed=task.seeds[3])).warn(
+            *warnings
+        )
+
+    def iterate(self, calls: int) -> Estimate:
+        """One iteration of VEGAS+ on ``u -> f(x(u)) |dx/du|``, and adaptation of its strata for the next."""
+
+        def pulled_back(u: np.ndarray) -> np.ndarray:
+            x, jacobian = self.proposal.map(u)
+            values = self.task.integrand(x)
+            return values * (jacobian if values.ndim == 1 else jacobian[:, None])
+
+        self.estimates.append(self.vegas.iterate(pulled_back, calls))
+        return self.estimates[-1]
+
+    def _converged(self) -> bool:
+        task = self.task
+        if not self.estimates or (task.rtol is None and task.atol is None):
+            return False
+        return converged(combine(self.estimates), task.rtol, task.atol)
+
+    def _probes(self, calls: int) -> list[Probe]:
+        """Fresh points, half uniform, half from the earliest flow, which still was broad."""
+        sources = {"uniform": Uniform(self.task.dim), "early-flow": self.training.earliest}
+        probes = []
+        for name, source in sources.items():
+            x, density = source.sample(max(calls // len(sources), 2), self._probe_rng)
+            probes.append(Probe(name, x, self.task.driver(x), density))
+        return probes

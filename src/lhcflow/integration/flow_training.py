@@ -1,0 +1,307 @@
+"""Training of a flow on an integrand: a ladder of temperatures, and a fit to all evaluations at each.
+
+Stage t draws points from the flow as it is, adds them to the buffer, and fits the flow to ``|f|^beta_t``,
+with beta_t as large as the buffer allows: weights ``|f|^beta / Q`` must keep an effective share of all
+points (annealed importance sampling, Neal 1998; tempering with flows, 2208.01893). At small beta the target
+is broad and every mode within reach, so modes are found together and not one at the others' cost. The loss
+is a divergence in the flat form of :mod:`.divergences`, on minibatches that favour points of large weight.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from scipy.linalg import logm
+from torch import Tensor
+
+from ..errors import InputError, RunError
+from ..flows import Flow, SoftPermutation
+from ..flows.builders import coupling_spline
+from ..training.schedules import Cosine
+from .buffer import SampleBuffer, effective_share
+from .divergences import Divergence, divergence_named
+from .latent import FlowProposal
+from .proposal import Proposal
+from .vegas_map import VegasMap
+
+Evaluate = Callable[[np.ndarray], np.ndarray]
+"""From points (n, dim) to the values (n,) of the integrand that drive the adaptation, all finite."""
+
+
+@dataclass(frozen=True)
+class FlowSettings:
+    """The flow and its training.
+
+    Attributes
+    ----------
+    layers, hidden, bins, bound : of the rational-quadratic coupling flow, with a learnable rotation in
+        front of every second layer. ``bins`` None takes 16 up to three dimensions and 10 beyond.
+    divergence : name, or sum of names, see :mod:`lhcflow.integration.divergences`.
+    stages : batches of points in which the training calls are spent, after the first.
+    first : share of the training calls that are drawn before the flow knows anything.
+    effective : share of effective points that the temperature keeps in the buffer.
+    steps, final_steps : optimiser steps in each stage, and in the last one.
+    batch, rate : points per step and the largest learning rate of Adam.
+    clip : largest norm of a gradient.
+    """
+
+    layers: int = 6
+    hidden: tuple[int, ...] = (64, 64)
+    bins: int | None = None
+    bound: float = 4.0
+    divergence: str | Divergence = "kl+exponential"
+    stages: int = 8
+    first: float = 0.05
+    effective: float = 0.2
+    steps: int = 200
+    final_steps: int = 800
+    batch: int = 512
+    rate: float = 2e-3
+    clip: float = 5.0
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What one stage of the training did.
+
+    Attributes
+    ----------
+    calls : evaluations so far.
+    beta : temperature the flow was fitted at.
+    effective : effective share of the buffer at this beta.
+    loss : mean divergence in the last tenth of the steps.
+    spread : sd/I per point of the flow before this stage's fit, from this stage's own points (infinite
+        for the first stage).
+    """
+
+    calls: int
+    beta: float
+    effective: float
+    loss: float
+    spread: float
+
+
+@dataclass
+class Training:
+    """A training that goes on stage by stage: :meth:`start`, then :meth:`stage` until ``calls`` are spent.
+
+    Parameters
+    ----------
+    dim : number of dimensions.
+    seed : of all random numbers.
+    settings : see :class:`FlowSettings`.
+    """
+
+    dim: int
+    seed: np.random.SeedSequence
+    settings: FlowSettings = field(default_factory=FlowSettings)
+
+    def __post_init__(self) -> None:
+        s = self.settings
+        rng, torch_seed, weights = self.seed.spawn(3)
+        self.rng = np.random.default_rng(rng)
+        self.generator = torch.Generator().manual_seed(int(torch_seed.generate_state(1)[0]))
+        self.flow: Flow = coupling_spline(
+            self.dim,
+            layers=s.layers,
+            hidden=s.hidden,
+            bins=s.bins or (16 if self.dim <= 3 else 10),
+            domain="real",
+            bound=s.bound,
+            permutation="soft",
+            activation="silu",
+            seed=int(weights.generate_state(1)[0]),
+        )
+        self.proposal = FlowProposal(self.flow)
+        self.divergence = divergence_named(s.divergence)
+        self.optimizer = torch.optim.Adam(self.flow.parameters(), lr=s.rate, betas=(0.9, 0.99))
+        self.buffer = SampleBuffer(self.dim)
+        self.history: list[Stage] = []
+        self.beta = 0.0
+
+    @property
+    def done(self) -> bool:
+        """Whether the temperature has reached the integrand itself."""
+        return self.beta == 1.0
+
+    @property
+    def spread(self) -> float:
+        """sd/I per point of the flow that entered the latest stage; infinite while ``beta < 1``."""
+        return self.history[-1].spread if self.history and self.done else math.inf
+
+    @property
+    def settled(self) -> bool:
+        """Whether the flow stopped improving: sd/I fell by less than a tenth in two stages."""
+        spreads = [stage.spread for stage in self.history[-3:]]
+        return self.done and len(self.history) > 4 and spreads[-1] > 0.9 * spreads[0]
+
+    @property
+    def earliest(self) -> FlowProposal:
+        """The flow as it was after the first stage, when the target was broadest."""
+        flows = [p for p in self.buffer.proposals if isinstance(p, FlowProposal)]
+        return flows[0] if flows else self.proposal
+
+    def use_grid(self, grid: VegasMap) -> None:
+        """Put a VEGAS map under the flow; before the first stage."""
+        self.proposal = FlowProposal(self.flow, grid)
+
+    def stage(self, f: Evaluate, calls: int, final: bool = False) -> Stage:
+        """Draw ``calls`` points (0 for none) from the flow, choose the temperature, and fit.
+
+        Parameters
+        ----------
+        f : the integrand's driving component.
+        calls : new evaluations; in the first stage they come from the grid.
+        final : a longer fit, which ends at a learning rate of zero.
+        """
+        s = self.settings
+        spread = math.inf
+        if calls > 0:
+            spread = self._draw(f, calls)
+        if len(self.buffer) == 0:
+            raise InputError("the training of a flow needs calls")
+        if not np.isfinite(self.buffer.log_f).any():
+            raise RunError(f"the integrand vanished at all {len(self.buffer):,} points: nothing to adapt to")
+        self.beta = self.buffer.temperature(s.effective, self.beta)
+        if not self.history:
+            self._align()
+        loss = self._fit(s.final_steps if final else s.steps, floor=0.0 if final else 0.1)
+        done = Stage(len(self.buffer), self.beta, self.buffer.effective_share(self.beta), loss, spread)
+        self.history.append(done)
+        return done
+
+    def _draw(self, f: Evaluate, calls: int) -> float:
+        """Put new points from a snapshot of the flow into the buffer; their sd/I."""
+        if self.history:
+            source: Proposal = FlowProposal(copy.deepcopy(self.flow), self.proposal.grid)
+        else:
+            source = self.proposal.grid
+        x, density = source.sample(calls, self.rng)
+        values = np.asarray(f(x), dtype=float)
+        with np.errstate(divide="ignore"):
+            effective = effective_share(np.log(np.abs(values)) - np.log(density))
+        self.buffer.add(x, values, source)
+        return math.sqrt(1 / effective - 1) if effective > 0 else math.inf
+
+    @torch.no_grad()
+    def _align(self) -> None:
+        """Start the first rotation at the principal axes of the weighted points."""
+        if self.dim == 1:
+            return
+        y, _ = self.proposal.real(self.buffer.x)
+        w = np.exp(self.buffer.log_weights(self.beta) - self.buffer.log_integral(self.beta)) / len(y)
+        centred = y - w @ y
+        _, axes = np.linalg.eigh((centred * w[:, None]).T @ centred)
+        first = next(b for b in self.flow.bijections if isinstance(b, SoftPermutation))
+        generator = logm(_proper(axes.T[::-1]))
+        first.angles.copy_(torch.as_tensor(np.real(generator))[*first.pairs])
+
+    def _fit(self, steps: int, floor: float) -> float:
+        s = self.settings
+        y, log_p, log_Q = self._targets()
+        # Half of each minibatch by weight, half at random, and the choice divided out again.
+        weight = torch.exp(log_p - log_Q).double()
+        chance = (0.5 + 0.5 * weight / weight.mean()).float()
+        inverse = 1 / chance
+        schedule = Cosine(floor=floor, warmup=0.05)
+        tail: list[float] = []
+        self.flow.train()
+        for step in range(steps):
+            for group in self.optimizer.param_groups:
+                group["lr"] = s.rate * schedule(step, steps)
+            if step % 50 == 0:
+                shape = (50, s.batch)
+                chosen = _choose(chance, 50 * s.batch, self.generator).reshape(shape)
+            rows = chosen[step % 50]
+            terms = self.divergence(log_p[rows], self.flow.log_prob(y[rows]), log_Q[rows])
+            loss = (inverse[rows] * terms).mean()
+            if not torch.isfinite(loss):
+                raise RunError(
+                    f"the loss is {float(loss.detach())} in step {step} of stage {len(self.history) + 1}"
+                )
+            self.optimizer.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(self.flow.parameters(), s.clip)
+            self.optimizer.step()
+            if step >= 0.9 * steps:
+                tail.append(float(loss.detach()))
+        self.flow.eval()
+        return float(np.mean(tail))
+
+    def _targets(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Points (n, dim), log target and log mixture density (n,), all on the flow's real line."""
+        b = self.buffer
+        y, log_jacobian = self.proposal.real(b.x)
+        log_Q = b.log_density + log_jacobian
+        log_p = b.log_weights(self.beta) - b.log_integral(self.beta) + log_Q
+        dtype = self.flow.dtype
+        return (
+            torch.as_tensor(y, dtype=dtype),
+            torch.as_tensor(log_p, dtype=dtype),
+            torch.as_tensor(log_Q, dtype=dtype),
+        )
+
+
+def _choose(chance: Tensor, n: int, generator: torch.Generator) -> Tensor:
+    """``n`` row numbers with probabilities in proportion to ``chance`` (any number of rows)."""
+    total = chance.double().cumsum(0)
+    return torch.searchsorted(
+        total, torch.rand(n, dtype=torch.float64, generator=generator) * total[-1]
+    ).clamp_max(len(chance) - 1)
+
+
+def _proper(axes: np.ndarray) -> np.ndarray:
+    """The same axes (rows), with signs that make them a rotation, and one near the identity."""
+    rotation = axes * np.where(np.diag(axes) < 0, -1.0, 1.0)[:, None]
+    if np.linalg.det(rotation) < 0:
+        rotation[-1] *= -1
+    return rotation
+
+
+def train_flow(
+    f: Evaluate,
+    training: Training,
+    calls: int,
+    *,
+    enough: Callable[[Training], bool] = lambda training: False,
+    report: Callable[[Stage], None] = lambda stage: None,
+) -> FlowProposal:
+    """Spend up to ``calls`` evaluations on ``training``, then fit once more for long.
+
+    Parameters
+    ----------
+    f : the integrand's driving component.
+    training : a new training, or one whose buffer holds points already.
+    calls : evaluations to spend here.
+    enough : asked after each stage; True ends the drawing of points.
+    report : told about each stage.
+
+    Returns
+    -------
+    FlowProposal
+        With the trained flow.
+
+    Raises
+    ------
+    RunError
+        If the integrand vanishes everywhere, or the loss is not finite.
+    """
+    s = training.settings
+    sizes = stage_sizes(calls, s.stages, 0 if len(training.buffer) else int(s.first * calls))
+    for i, size in enumerate(sizes):
+        report(training.stage(f, size, final=i == len(sizes) - 1))
+        if i < len(sizes) - 1 and enough(training):
+            report(training.stage(f, 0, final=True))
+            break
+    return training.proposal
+
+
+def stage_sizes(calls: int, stages: int, first: int) -> list[int]:
+    """Calls per stage: ``first`` (0 for a stage on what the buffer holds), then equal shares."""
+    rest = calls - first
+    return [first, *np.diff(np.arange(stages + 1) * rest // stages).tolist()]

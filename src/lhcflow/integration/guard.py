@@ -1,0 +1,92 @@
+"""The check on lost modes: points from broad densities, which the adaptation has never seen.
+
+An adapted proposal that covers one of two peaks returns half the integral with a small error and a good
+chi2, since it never goes where it is wrong. What can be seen is seen from outside: held-out points from
+densities that cover the cube (uniform, or the flow as it was while the target was still broad).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from .proposal import Proposal
+
+LOW = 20.0  # "the proposal is too low": f/q is this many times its mean
+SHARE = 0.05  # a smaller share of the integral in such places gives no warning
+SIGMAS = 4.0
+ENOUGH = 25.0  # effective points below which a comparison of the estimates says nothing
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Points that took no part in the adaptation.
+
+    Attributes
+    ----------
+    name : of the density, for the warning.
+    x, values, density : (n, dim) points, (n,) integrand and (n,) density they were drawn from.
+    """
+
+    name: str
+    x: Float[np.ndarray, "n dim"]
+    values: Float[np.ndarray, " n"]
+    density: Float[np.ndarray, " n"]
+
+
+def lost_mode_warnings(
+    mean: float, sdev: float, proposal: Proposal, scale: float, probes: list[Probe]
+) -> tuple[str, ...]:
+    """Warnings for an estimate that may have missed a part of the integral.
+
+    Two tests per probe. (1) The part of ``int |f|`` where ``|f|/q > LOW scale``, estimated from the probe
+    with its error, exceeds ``SHARE`` by three standard deviations. (2) The probe's estimate of the integral
+    is larger in size than ``mean`` by ``SIGMAS`` combined standard deviations, with at least ``ENOUGH``
+    effective points. (A probe that misses a peak is low, so only upward differences count.)
+
+    Parameters
+    ----------
+    mean, sdev : the estimate.
+    proposal : what it was made with.
+    scale : ``int |f|``, the mean of ``|f|/q``.
+    probes : independent points.
+
+    Returns
+    -------
+    tuple of str
+        One line per finding; empty if there is none.
+    """
+    messages = []
+    for probe in probes:
+        weights = np.abs(probe.values) / probe.density
+        if not weights.any():
+            continue
+        q = proposal.density(probe.x)
+        missed = np.where(np.abs(probe.values) > LOW * scale * q, weights, 0.0) / scale
+        share, error = _mean(missed)
+        if share - 3 * error > SHARE:
+            messages.append(
+                f"possibly lost mode: {share:.0%} +- {error:.0%} of the integral lies where the proposal is "
+                f"more than {LOW:g} times too low (found by {len(missed):,} {probe.name} points); "
+                "integrate with more calls"
+            )
+            continue
+        estimate, estimate_error = _mean(probe.values / probe.density)
+        enough = weights.sum() ** 2 > ENOUGH * (weights @ weights)
+        excess = (estimate - mean) * math.copysign(1.0, mean)
+        combined = math.hypot(estimate_error, sdev)
+        if enough and excess > SIGMAS * combined:
+            messages.append(
+                f"possibly lost mode: {len(missed):,} {probe.name} points give {estimate:.4g} +- "
+                f"{estimate_error:.2g}, {excess / combined:.1f} standard deviations above the result; "
+                "integrate with more calls"
+            )
+    return tuple(messages)
+
+
+def _mean(values: np.ndarray) -> tuple[float, float]:
+    """Mean and its standard error."""
+    return float(values.mean()), float(values.std(ddof=1) / math.sqrt(len(values)))

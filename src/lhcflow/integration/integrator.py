@@ -1,0 +1,127 @@
+"""The front door: one integral by VEGAS+, by a flow, or by whichever pays."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+
+from ..errors import InputError
+from .auto import integrate_auto
+from .evaluate import Function, Integrand
+from .flow_method import integrate_flow
+from .flow_training import FlowSettings
+from .results import Result
+from .sampler import Sampler
+from .task import Task
+from .vegas import Vegas
+
+Method = Literal["auto", "vegas", "flow"]
+
+
+class Integrator:
+    """Integrates functions over the unit cube.
+
+    Parameters
+    ----------
+    dim : number of dimensions.
+    seed : of all random numbers; the same seed gives the same result.
+    method : "vegas" (VEGAS+), "flow" (a normalizing flow, with VEGAS+ on its latent cube), or "auto": VEGAS+
+        first, and the flow if it is predicted to pay.
+    settings : of the flow and its training.
+
+    Raises
+    ------
+    InputError
+        If an argument is out of range.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> result = Integrator(2, seed=1, method="vegas").integrate(lambda x: x.sum(axis=1), calls=10_000)
+    >>> abs(result.mean - 1) < 5 * result.sdev
+    True
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        seed: int | np.random.SeedSequence = 0,
+        method: Method = "auto",
+        *,
+        settings: FlowSettings | None = None,
+    ) -> None:
+        if dim < 1:
+            raise InputError(f"an integral needs dim >= 1, got {dim}")
+        if method not in ("auto", "vegas", "flow"):
+            raise InputError(f'method must be "auto", "vegas" or "flow", got {method!r}')
+        self.dim = dim
+        self.method: Method = method
+        self.settings = settings or FlowSettings()
+        self._seed = seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)
+
+    def integrate(
+        self,
+        f: Function | Integrand,
+        calls: int = 200_000,
+        rtol: float | None = None,
+        atol: float | None = None,
+        *,
+        cost: float | None = None,
+        quiet: bool = True,
+        torch: bool = False,
+        batch: bool = True,
+        workers: int = 1,
+        client: Any = None,
+    ) -> Result:
+        """Integrate ``f``.
+
+        Parameters
+        ----------
+        f : function of points (n, dim) in the unit cube with values (n,), or (n, m) for m integrals at once:
+            the first drives the adaptation. Or an :class:`Integrand`.
+        calls : the budget of evaluations, adaptation included.
+        rtol, atol : stop before the budget when all errors are below ``rtol |mean|`` or below ``atol``.
+        cost : seconds per evaluation; with it, "auto" compares methods by the time they take to reach the
+            same error, without it by the error they reach with the same calls.
+        quiet : False shows the progress on a terminal.
+        torch, batch, workers, client : see :class:`Integrand`.
+
+        Returns
+        -------
+        Result
+            With a sampler of the integrand, and with warnings where something is doubtful.
+        """
+        if calls < 1000:
+            raise InputError(f"an integral needs calls >= 1000, got {calls}")
+        for name, value in (("rtol", rtol), ("atol", atol), ("cost", cost)):
+            if value is not None and not value > 0:
+                raise InputError(f"{name} must be positive, got {value}")
+        own = not isinstance(f, Integrand)
+        integrand = (
+            Integrand(f, self.dim, torch=torch, batch=batch, workers=workers, client=client)
+            if not isinstance(f, Integrand)
+            else f
+        )
+        if integrand.dim != self.dim:
+            raise InputError(f"the integrand has {integrand.dim} dimensions, the integrator {self.dim}")
+        before = integrand.calls
+        task = Task(integrand, calls, rtol, atol, cost, quiet, self._seed.spawn(4), self.settings, before)
+        try:
+            if self.method == "vegas":
+                result = _integrate_vegas(task)
+            else:
+                result = integrate_flow(task) if self.method == "flow" else integrate_auto(task)
+        finally:
+            if own and integrand.workers > 1:
+                integrand.close()
+        return result.with_(calls=integrand.calls - before).warn(*integrand.report())
+
+    def __repr__(self) -> str:
+        return f"Integrator(dim={self.dim}, method={self.method!r})"
+
+
+def _integrate_vegas(task: Task) -> Result:
+    vegas = Vegas(task.dim, seed=task.seeds[0])
+    result = vegas.integrate(task.integrand, task.calls, rtol=task.rtol, atol=task.atol)
+    return result.with_(sampler=Sampler(vegas.grid, task.integrand, seed=task.seeds[3]))

@@ -1,0 +1,58 @@
+"""What is to be integrated, and how far: handed from the integrator to its methods."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .evaluate import Integrand
+from .flow_training import FlowSettings
+from .results import Estimate
+
+
+@dataclass(frozen=True)
+class Task:
+    """One call of :meth:`Integrator.integrate`.
+
+    Attributes
+    ----------
+    integrand, calls, rtol, atol, cost, quiet : as there.
+    seeds : for VEGAS+, the training, estimates with probes, and the sampler.
+    settings : of the flow.
+    start : calls of the integrand before this task.
+    """
+
+    integrand: Integrand
+    calls: int
+    rtol: float | None
+    atol: float | None
+    cost: float | None
+    quiet: bool
+    seeds: list[np.random.SeedSequence]
+    settings: FlowSettings
+    start: int
+
+    @property
+    def dim(self) -> int:
+        """Number of dimensions."""
+        return self.integrand.dim
+
+    @property
+    def left(self) -> int:
+        """Calls that are left."""
+        return self.calls - (self.integrand.calls - self.start)
+
+    def driver(self, x: np.ndarray) -> np.ndarray:
+        """The component (n,) of the integrand that drives the adaptation."""
+        values = self.integrand(x)
+        return values if values.ndim == 1 else values[:, 0]
+
+    def points_needed(self, spread: float) -> float:
+        """Calls to ``rtol`` with an error of ``spread`` (sd/I) per call; infinite without a tolerance."""
+        return (spread / self.rtol) ** 2 if self.rtol else float("inf")
+
+
+def spread_of(estimate: Estimate) -> float:
+    """sd/I per call of an iteration, stratification counted, for the first component."""
+    return float(estimate.sdev[0] / max(abs(estimate.mean[0]), 1e-300)) * estimate.calls**0.5
