@@ -111,8 +111,8 @@ class Integrand:
         except BrokenProcessPool:
             self.close()
             raise RunError(
-                "a worker process died: guard the script with `if __name__ == '__main__':`, check its memory, "
-                "or use workers=1 to see the error"
+                "a worker process died: guard the script with `if __name__ == '__main__':`, "
+                "check its memory, or use workers=1 to see the error"
             ) from None
         except KeyboardInterrupt:
             self.close()
@@ -143,8 +143,8 @@ class Integrand:
             raise InputError(f"the integrand must give real numbers: {error}") from None
         if array.ndim not in (1, 2) or len(array) != n or (array.ndim == 2 and array.shape[1] == 0):
             raise InputError(
-                f"the integrand must give shape ({n},) or ({n}, components) for {n} points, got {array.shape}; "
-                "use batch=False for a function of one point"
+                f"the integrand must give shape ({n},) or ({n}, components) for {n} points, got "
+                f"{array.shape}; use batch=False for a function of one point"
             )
         components = array.shape[1] if array.ndim == 2 else None
         if self.calls and components != self.components:

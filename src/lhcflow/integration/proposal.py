@@ -88,4 +88,4 @@ class Uniform(Proposal):
 
 def inside(x: np.ndarray) -> np.ndarray:
     """Which of the points ``x`` (n, dim) lie in the closed unit cube (n,)."""
-    return ((x >= 0) & (x <= 1)).all(axis=1)
+    return np.all((x >= 0) & (x <= 1), axis=1)

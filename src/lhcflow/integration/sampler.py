@@ -68,7 +68,7 @@ class Sampler:
         return self.proposal.dim
 
     def sample(self, n: int) -> tuple[Float[np.ndarray, "n dim"], Float[np.ndarray, " n"]]:
-        """Draw ``n`` points ``x`` (n, dim) and their weights ``w`` (n,); ``w.mean()`` estimates the integral."""
+        """Draw points ``x`` (n, dim) and weights ``w`` (n,); ``w.mean()`` estimates the integral."""
         if n < 0:
             raise InputError(f"can't draw {n} points")
         xs, ws = [np.empty((0, self.dim))], [np.empty(0)]
@@ -137,7 +137,7 @@ class Sampler:
         return UnweightedPoints(np.concatenate(xs), w, float(w_max or 0.0), max(trials, 1), share)
 
     def unweighting_efficiency(self, n: int = 100_000, overweight: float = 1e-3) -> Efficiency:
-        """Accepted share of ``n`` fresh points when overweights carry at most ``overweight`` of the integral."""
+        """Accepted share of ``n`` fresh points; overweights carry at most a given share of the integral."""
         return overweight_efficiency(self.sample(n)[1], overweight)
 
     def bootstrap_efficiency(self, n_opt: int, replicas: int = 1000, pool: int | None = None) -> Efficiency:
@@ -157,7 +157,7 @@ class Sampler:
         beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         try:
             with beside.open("wb") as file:
-                np.savez(file, header=np.array(header), **arrays)
+                np.savez(file, allow_pickle=False, header=np.array(header), **arrays)
             os.replace(beside, path)
         finally:
             beside.unlink(missing_ok=True)

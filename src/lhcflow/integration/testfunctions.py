@@ -15,7 +15,6 @@ from scipy.special import erf
 
 from ..errors import InputError
 
-
 # By adaptive quadrature, repeated in the tests.
 CIRCLES = 0.013684776724938
 BOX = 1.93696402386833e-10
@@ -80,9 +79,10 @@ def _peak(x: np.ndarray, centre: float, sigma: float) -> np.ndarray:
 def circles() -> TestFunction:
     """Two entangled circles in 2 dimensions (2001.05486).
 
-    f(x, y) = y^a exp(-w |(y - p2)^2 + (x - p1)^2 - r^2|) + (1-y)^a exp(-w |(y - 1 + p2)^2 + (x - 1 + p1)^2 - r^2|)
-    with p1 = 0.4, p2 = 0.6, r = 0.25, w = 1/0.004, a = 3: circles around (0.4, 0.6) and (0.6, 0.4), brighter
-    on the top and on the bottom, with an exponential profile in the distance squared.
+    f(x, y) = y^a exp(-w |(x - p1)^2 + (y - p2)^2 - r^2|)
+    + (1 - y)^a exp(-w |(x - 1 + p1)^2 + (y - 1 + p2)^2 - r^2|), p1 = 0.4, p2 = 0.6, r = 0.25, w = 1/0.004, a = 3:
+    circles around (0.4, 0.6) and (0.6, 0.4), brighter on the top and on the bottom, with an exponential
+    profile in the distance squared.
     """
 
     def function(x: np.ndarray) -> np.ndarray:
@@ -113,11 +113,11 @@ def _between(x: np.ndarray) -> np.ndarray:
 
 
 def box() -> TestFunction:
-    """A scalar one-loop box with one massive leg and a heavy particle in the loop, in 3 dimensions (2001.05486).
+    """A scalar one-loop box, one leg massive, a heavy particle in the loop; 3 dimensions (2001.05486).
 
     The sum of four sectors of 1/F^2 in Feynman parameters (GeV^-4), F = -s12 t2 - s23 t1 t3 - s4 t3 + m^2
-    (1 + t1 + t2 + t3)^2 and cyclic permutations of the invariants, at s12 = 130^2, s23 = -s12/2, m_H = 125 and
-    m = 175 GeV.
+    (1 + t1 + t2 + t3)^2 and cyclic permutations of the invariants, at s12 = 130^2, s23 = -s12/2,
+    s4 = 125^2 and m = 175 GeV. The paper quotes 1.936964e-10.
     """
     s12, s4, m2 = 130.0**2, 125.0**2, 175.0**2
     s23 = -s12 / 2

@@ -136,6 +136,7 @@ class Vegas:
         parts = -(-sizes // BATCH)
         stratum = np.repeat(np.arange(self.strata.count, dtype=np.int64), parts)
         counts = sizes if len(stratum) == len(sizes) else _split(sizes, parts)
+        sums.points = int(sizes.sum())
         total = sizes[stratum].astype(float)
         ends = np.cumsum(counts)
         first = 0
@@ -155,9 +156,9 @@ class Vegas:
             )
             yield Batch(x, weight, index, stratum[part], counts[part], total[part])
             first = last
-        sums.complete = True
+        sums.drawn = True
 
-    def accumulate(self, batch: Batch, values: Float[np.ndarray, "n *m"]) -> None:
+    def accumulate(self, batch: Batch, values: np.ndarray) -> None:
         """Take the integrand's values (n,) or (n, m) at the points of ``batch``; all must be finite.
 
         Grid and strata adapt to the first component.
@@ -173,7 +174,7 @@ class Vegas:
     def estimate(self) -> Estimate:
         """The integral from the iteration that was just completed."""
         sums = self._sums
-        if sums is None or sums.mean is None or sums.covariance is None or not sums.complete:
+        if sums is None or not sums.complete:
             raise InputError("estimate needs a complete iteration: accumulate all batches first")
         # What rounding leaves of a constant integrand is an error too.
         rounding = np.finfo(float).eps * np.abs(sums.mean)
@@ -278,16 +279,22 @@ class _Sums:
     """What an iteration accumulates."""
 
     def __init__(self, strata: int, dim: int, bins: int) -> None:
-        self.mean: np.ndarray | None = None
-        self.covariance: np.ndarray | None = None
+        self.mean = np.empty(0)
+        self.covariance = np.empty((0, 0))
         self.moments = np.zeros((strata, 3))
         self.histogram = np.zeros((dim, bins, 2))
         self.calls = 0
-        self.complete = False
+        self.points = 0
+        self.drawn = False
+
+    @property
+    def complete(self) -> bool:
+        """Whether all points were handed out and came back."""
+        return self.drawn and self.calls == self.points
 
     def add(self, batch: Batch, values: np.ndarray) -> None:
         size = values.shape[1]
-        if self.mean is None or self.covariance is None:
+        if self.calls == 0:
             self.mean, self.covariance = np.zeros(size), np.zeros((size, size))
         if len(self.mean) != size:
             raise InputError(f"the integrand changed from {len(self.mean)} components to {size}")
