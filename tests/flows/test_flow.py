@@ -363,20 +363,28 @@ def test_vmap_ensemble_is_each_member_alone(make, randomize) -> None:
         torch.testing.assert_close(stacked.grad, alone, atol=1e-7, rtol=1e-7)
 
 
-@pytest.mark.slow
 @pytest.mark.filterwarnings("default")  # the compiler's own
-@pytest.mark.parametrize("kind", ["coupling", "maf"])
-def test_compiled_flow_is_the_flow(kind: str, randomize) -> None:
+@pytest.mark.parametrize(
+    ("kind", "backend"),
+    [
+        ("coupling", "aot_eager"),
+        ("maf", "aot_eager"),
+        pytest.param("coupling", "inductor", marks=pytest.mark.slow),
+    ],
+)
+def test_compiled_flow_is_the_flow(kind: str, backend: str, randomize) -> None:
     if kind == "coupling":
         flow = coupling_spline(3, layers=2, hidden=(16,), bins=4, permutation="soft", seed=0)
     else:
         flow = autoregressive_spline(3, layers=2, hidden=(16,), bins=4, domain="real", seed=0)
     randomize(flow)
-    log_prob = torch.compile(flow.log_prob)
+    torch.compiler.reset()
+    log_prob = torch.compile(flow.log_prob, backend=backend, fullgraph=True)
     x = torch.rand(64, 3, generator=torch.Generator().manual_seed(0))
     expected = flow.log_prob(x)
-    torch.testing.assert_close(log_prob(x), expected, atol=1e-4, rtol=1e-4)
-    gradients = torch.autograd.grad(log_prob(x).sum(), list(flow.parameters()))
+    result = log_prob(x)
+    torch.testing.assert_close(result, expected, atol=1e-4, rtol=1e-4)
+    gradients = torch.autograd.grad(result.sum(), list(flow.parameters()))
     wanted = torch.autograd.grad(expected.sum(), list(flow.parameters()))
     for one, other in zip(gradients, wanted, strict=True):
         torch.testing.assert_close(one, other, atol=1e-3, rtol=1e-3)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from pathlib import Path
 from typing import TypeVar, cast
 
 import torch
@@ -12,6 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialize
 
 from ..errors import InputError
+from ..files import atomic_write
 from .bijection import Component, build, describe
 from .flow import Flow
 
@@ -32,20 +32,13 @@ def save(flow: Component, path: str | os.PathLike[str]) -> None:
     Raises
     ------
     InputError
-        If the folder does not exist.
+        If the folder does not exist or can't be written to.
     """
-    path = Path(path)
-    if not path.parent.is_dir():
-        raise InputError(f"can't save to {path}: the folder {path.parent} does not exist")
     tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in flow.state_dict().items()}
     architecture = {"dtype": _dtype_name(flow), **describe(flow)}
     data = serialize(tensors, metadata={"format": FORMAT, "architecture": json.dumps(architecture)})
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        beside.write_bytes(data)
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
+    with atomic_write(path, "wb") as file:
+        file.write(data)
 
 
 def load(path: str | os.PathLike[str], device: str | torch.device = "cpu") -> Flow:
