@@ -94,10 +94,12 @@ def fit(
     Examples
     --------
     >>> import torch
-    >>> from lhcflow.flows import Affine, Flow, StandardNormal
-    >>> x = 3 + 2 * torch.randn(2000, 1, generator=torch.Generator().manual_seed(1))
-    >>> flow = Flow([Affine(1, trainable=True)], StandardNormal(1))  # doctest: +SKIP
-    >>> history = fit(flow, x, epochs=20, learning_rate=0.1)  # doctest: +SKIP
+    >>> from lhcflow.flows import coupling_spline
+    >>> x = torch.randn(1000, 2, generator=torch.Generator().manual_seed(1)).cumsum(1)
+    >>> flow = coupling_spline(2, layers=2, hidden=(16,), bins=4, domain="real", seed=0)
+    >>> history = fit(flow, x[:900], validation=x[900:], epochs=5, learning_rate=1e-2, patience=3)
+    >>> bool(history["validation"][-1] < history["validation"][0])
+    True
     """
     if (epochs is None) == (steps is None):
         raise InputError("say how long to train: give either epochs or steps")

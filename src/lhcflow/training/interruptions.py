@@ -57,9 +57,10 @@ class Interruptions:
 
     def raise_pending(self) -> None:
         """Raise what the signal would have: ``KeyboardInterrupt``, or ``SystemExit(143)`` for SIGTERM."""
-        if self.pending == signal.SIGTERM:
-            raise SystemExit(128 + self.pending)
-        if self.pending:
+        number = self.received or self.agreed
+        if number == signal.SIGTERM:
+            raise SystemExit(128 + number)
+        if number:
             raise KeyboardInterrupt
 
     def _note(self, number: int, frame: FrameType | None) -> None:

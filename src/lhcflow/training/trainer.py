@@ -35,7 +35,8 @@ class Trainer:
     schedule : "constant", "cosine", "warmup-cosine", "one-cycle", or a function ``(step, steps) -> factor``
         such as :class:`~lhcflow.training.Cosine`.
     clip : largest allowed norm of the gradient, None for no limit.
-    average : "none", "ema" (over steps, with ``decay``) or "best" (over the ``best`` best epochs).
+    average : "none", "ema" (over steps, with ``decay``) or "best" (over the ``best`` best epochs; the owner
+        of the loop calls ``trainer.average.after_epoch(model, loss)``).
 
     Attributes
     ----------
