@@ -80,9 +80,9 @@ def circles() -> TestFunction:
     """Two entangled circles in 2 dimensions (2001.05486).
 
     f(x, y) = y^a exp(-w |(x - p1)^2 + (y - p2)^2 - r^2|)
-    + (1 - y)^a exp(-w |(x - 1 + p1)^2 + (y - 1 + p2)^2 - r^2|), p1 = 0.4, p2 = 0.6, r = 0.25, w = 1/0.004, a = 3:
-    circles around (0.4, 0.6) and (0.6, 0.4), brighter on the top and on the bottom, with an exponential
-    profile in the distance squared.
+    + (1 - y)^a exp(-w |(x - 1 + p1)^2 + (y - 1 + p2)^2 - r^2|),
+    p1 = 0.4, p2 = 0.6, r = 0.25, w = 1/0.004, a = 3: circles around (0.4, 0.6) and (0.6, 0.4), brighter
+    on the top and on the bottom, with an exponential profile in the distance squared.
     """
 
     def function(x: np.ndarray) -> np.ndarray:
