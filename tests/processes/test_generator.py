@@ -13,6 +13,7 @@ from lhcflow.processes import (
     Cuts,
     EventGenerator,
     Process,
+    compare,
     integration_variables,
     three_jet_observables,
 )
@@ -160,6 +161,12 @@ def test_bad_options():
         EventGenerator("e+ e- > j j j", cuts=CUTS, phase_space="flat", channel_weights=[1, 1, 1])
     with pytest.raises(InputError, match="as many weights"):
         EventGenerator("e+ e- > j j j", cuts=CUTS, channel_weights=[1, 1])
+    with pytest.raises(InputError, match="seed must be an integer"):
+        EventGenerator("e+ e- > j j j", cuts=CUTS, seed=-1)
+    with pytest.raises(InputError, match="alpha_s must be a positive number"):
+        EventGenerator("e+ e- > j j j", cuts=CUTS, alpha_s=0.0)
+    with pytest.raises(InputError, match="energy must be a number"):
+        EventGenerator("e+ e- > j j j", "91", CUTS)
     with pytest.raises(RunError, match="call integrate"):
         EventGenerator("e+ e- > j j j", cuts=CUTS).generate(10)
     with pytest.raises(InputError, match="at least 20 calls"):
@@ -173,3 +180,38 @@ def test_no_events_within_the_cuts():
         made.integrate(1000)
     exact = EventGenerator("e+ e- > j j j", cuts=Cuts(jade=0.333), method="bare")
     assert exact.integrate(1000).mean > 0
+
+
+def test_vegas_gives_the_same_cross_section_and_events(bare):
+    made = generator("vegas", "flat", calls=60_000)
+    error = np.hypot(made.result.sdev, bare.result.sdev)
+    assert abs(made.result.mean - bare.result.mean) < 4.5 * error
+    found, expected = (three_jet_observables(g.generate(3000).momenta) for g in (made, bare))
+    for name in ("x1", "x3", "y23", "cos_thrust", "cos_quark"):
+        assert ks_2samp(found[name], expected[name]).pvalue > 1e-4, name
+
+
+def test_comparison_counts_all_calls():
+    rows = compare("e+ e- > j j j", 91.188, CUTS, methods=("vegas", "bare"), calls=20_000)
+    assert [row.method for row in rows] == ["vegas", "bare"]
+    assert rows[1].calls == 28_000  # with those that fixed the channel weights
+    for row in rows:
+        assert (
+            abs(row.cross_section - rows[0].cross_section) < 4.5 * np.hypot(row.error, rows[0].error) + 1e-9
+        )
+        assert 0.5 < row.efficiency <= 1
+        assert row.seconds > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("phase_space", ["channels", "flat"])
+def test_flow(bare, phase_space):
+    """The trained flow: same cross section, same events, and on the flat map a better efficiency."""
+    made = generator("flow", phase_space, calls=50_000)
+    assert abs(made.result.mean - bare.result.mean) < 4.5 * np.hypot(made.result.sdev, bare.result.sdev)
+    found, expected = (three_jet_observables(g.generate(3000).momenta) for g in (made, bare))
+    for name in ("x1", "x3", "y23", "cos_thrust", "cos_quark"):
+        assert ks_2samp(found[name], expected[name]).pvalue > 1e-4, name
+    if phase_space == "flat":
+        vegas = generator("vegas", "flat", calls=50_000)
+        assert made.unweighting_efficiency() > 1.5 * vegas.unweighting_efficiency()

@@ -23,6 +23,7 @@ from .process import Process
 
 Method = Literal["auto", "vegas", "flow", "bare"]
 BATCH = 20_000
+SETUP = 2000, 4  # points per iteration, and iterations, that fix the channel weights
 
 
 class EventGenerator:
@@ -74,14 +75,20 @@ class EventGenerator:
         self.process = Process(process) if isinstance(process, str) else process
         if method not in ("auto", "vegas", "flow", "bare"):
             raise InputError(f"method must be 'auto', 'vegas', 'flow' or 'bare', got {method!r}")
+        if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+            raise InputError(f"the seed must be an integer >= 0, got {seed!r}")
         self.method: Method = method
         self.seed = seed
         self._settings = settings
         setup, sampling, self._event_seed = np.random.SeedSequence(seed).spawn(3)
         self._sampling_seed = int(sampling.generate_state(1)[0])
         f = CrossSection(self.process, energy, cuts, phase_space, alpha_s)
+        self._setup_calls = 0
         if isinstance(f.phase_space, Multichannel):
-            weights = optimised_weights(f, setup) if channel_weights is None else channel_weights
+            weights = channel_weights
+            if weights is None:
+                weights = optimised_weights(f, setup, *SETUP)
+                self._setup_calls = SETUP[0] * SETUP[1]
             maps = Multichannel(f.phase_space.channels, weights)
             f = CrossSection(self.process, f.beams, f.cuts, maps, f.alpha_s)
         elif channel_weights is not None:
@@ -129,11 +136,12 @@ class EventGenerator:
         Parameters
         ----------
         calls : int
-            Evaluations of the integrand at most.
+            Evaluations of the integrand at most; the 8,000 for the channel weights come on top.
         rtol : float, optional
             Stop when the relative error is smaller.
         options
-            Further arguments of :meth:`lhcflow.integration.Integrator.integrate`.
+            Further arguments of :meth:`lhcflow.integration.Integrator.integrate`, such as
+            ``quiet=False`` for its progress; not for ``method="bare"``.
 
         Returns
         -------
@@ -155,8 +163,8 @@ class EventGenerator:
             result = integrator.integrate(f, calls=calls, rtol=rtol, **options)
         if not float(result.mean) > 0:
             raise RunError(f"none of {result.calls} points passed the cuts {f.cuts.card()}: loosen them")
-        self._result = result
-        return result
+        self._result = result.with_(calls=result.calls + self._setup_calls)
+        return self._result
 
     def unweighting_efficiency(self, n: int = 100_000, overweight: float = 1e-3) -> float:
         """Accepted share of `n` points if overweight events carry at most a share of the cross section."""

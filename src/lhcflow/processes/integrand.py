@@ -1,9 +1,11 @@
 """A cross section as a function on the unit cube."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from ..errors import InputError
-from .beam import Beams, FixedEnergy
+from .beam import Beams, EnergyScan, FixedEnergy, GaussianSpread
 from .channels import GluonPoles, Multichannel
 from .cuts import Cuts
 from .kinematics import boost, direction, massless, to_rest_frame
@@ -50,9 +52,12 @@ class CrossSection:
         alpha_s: float | None = None,
     ) -> None:
         self.process = process
+        if not isinstance(energy, int | float | FixedEnergy | GaussianSpread | EnergyScan):
+            raise InputError(f"the energy must be a number of GeV or a description of beams, got {energy!r}")
         self.beams: Beams = FixedEnergy(energy) if isinstance(energy, int | float) else energy
         self.cuts = cuts or Cuts()
-        self.alpha_s = process.parameters.alpha_s if alpha_s is None else alpha_s
+        changed = {} if alpha_s is None else {"alpha_s": alpha_s}
+        self.alpha_s = replace(process.parameters, **changed).alpha_s
         incoming = {s.pdg[:2] for s in process.subprocesses}
         if not incoming <= {(11, -11), (-11, 11)}:
             raise InputError(f"{process.name}: events can be generated for e+ e- beams only, so far")
