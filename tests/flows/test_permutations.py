@@ -53,6 +53,23 @@ def test_rotations_are_orthogonal_and_random_ones_follow_the_seed(dim: int) -> N
     assert torch.equal(SoftPermutation(dim).rotation(), torch.eye(dim))
 
 
+@pytest.mark.parametrize("axis", [[1.0, 0.0, 0.0], [0.3, -0.2, 0.9]])
+@pytest.mark.parametrize("angle", [0.0, 0.1, 3.0])
+def test_set_rotation(axis: list[float], angle: float) -> None:
+    wanted = torch.from_numpy(Rotation.from_rotvec(angle * np.array(axis)).as_matrix())
+    soft = SoftPermutation(3, seed=1).double()
+    soft.set_rotation(wanted)
+    torch.testing.assert_close(soft.rotation(), wanted, atol=1e-12, rtol=0)
+
+
+@pytest.mark.parametrize(
+    "matrix", [torch.eye(2), 2 * torch.eye(3), torch.diag(torch.tensor([1.0, 1.0, -1.0]))], ids=str
+)
+def test_what_is_no_rotation(matrix: torch.Tensor) -> None:
+    with pytest.raises(InputError, match="a rotation in 3 dimensions is an orthogonal matrix"):
+        SoftPermutation(3).set_rotation(matrix)
+
+
 def test_random_rotations_have_no_preferred_direction() -> None:
     """The first column of a Haar rotation in 3 dimensions has uniform coordinates (Archimedes)."""
     columns = torch.stack([SoftPermutation(3, seed=s).rotation().detach()[:, 0] for s in range(150)]).numpy()

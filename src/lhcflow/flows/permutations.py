@@ -103,8 +103,25 @@ class SoftPermutation(Bijection):
         self.seed = seed
         pairs = torch.tril_indices(dim, dim, -1)
         self.register_buffer("pairs", pairs, persistent=False)
-        start = torch.zeros(pairs.shape[1]) if seed is None else _random_generator(dim, seed)[*pairs]
-        self.angles = nn.Parameter(start.to(torch.get_default_dtype()))
+        self.angles = nn.Parameter(torch.zeros(pairs.shape[1]))
+        if seed is not None:
+            self.set_rotation(_random_rotation(dim, seed))
+
+    @torch.no_grad()
+    def set_rotation(self, rotation: Float[Tensor, "dim dim"]) -> None:
+        """Go to a given rotation, an orthogonal matrix (dim, dim) of determinant 1.
+
+        Raises
+        ------
+        InputError
+            If it is not one.
+        """
+        matrix = rotation.detach().double().cpu()
+        eye = torch.eye(self.dim, dtype=torch.float64)
+        if matrix.shape != eye.shape or (matrix @ matrix.T - eye).abs().max() > 1e-3 or torch.det(matrix) < 0:
+            raise InputError(f"a rotation in {self.dim} dimensions is an orthogonal matrix of determinant 1")
+        generator = torch.from_numpy(np.real(np.asarray(logm(matrix.numpy()))))
+        self.angles.copy_(generator[*self.pairs.cpu()])
 
     def rotation(self) -> Float[Tensor, "dim dim"]:
         """The orthogonal matrix ``R`` (dim, dim)."""
@@ -137,12 +154,12 @@ class SoftPermutation(Bijection):
         return f"dim={self.dim}, domain={self.domain!r}"
 
 
-def _random_generator(dim: int, seed: int) -> Tensor:
-    """The skew-symmetric logarithm (dim, dim) of a random rotation."""
+def _random_rotation(dim: int, seed: int) -> Tensor:
+    """A rotation (dim, dim), uniform in the Haar measure."""
     gaussian = torch.randn(dim, dim, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
     q, r = torch.linalg.qr(gaussian)
     # The signs of the diagonal of r make q uniform in O(dim) (Mezzadri, math-ph/0609050).
     rotation = q * r.diagonal().sign()
     if torch.linalg.det(rotation) < 0:
         rotation[:, 0] *= -1
-    return torch.from_numpy(np.real(np.asarray(logm(rotation.numpy()))))
+    return rotation
