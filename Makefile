@@ -61,9 +61,12 @@ test: $(VENV)/.installed-test
 test-all: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -m "slow or not slow"
 
+# Peers are taken from their wheels or sources as they come; a script alone: python benchmarks/NAME.py --help
+BENCHMARKS = $(filter-out table,$(basename $(notdir $(wildcard benchmarks/*.py))))
 bench: $(VENV)/.installed
 	$(INSTALL) -r benchmarks/requirements.txt
-	@for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+	@for name in $(BENCHMARKS); do echo "== $$name"; \
+	  $(BIN)/python benchmarks/$$name.py --json docs/results/$$name.json || exit 1; done
 	$(BIN)/python benchmarks/table.py
 
 docs: $(VENV)/.installed-docs

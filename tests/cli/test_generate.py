@@ -67,57 +67,59 @@ def test_report_has_its_figures_and_stands_alone(folder):
     assert len(list((folder / "run" / "figures").glob("*.pdf"))) == 4
 
 
-def test_the_same_seed_gives_the_same_events(lhcflow, folder, tmp_path):
-    lhcflow(*SMALL, "--seed", "3", "--out", "again")
-    first, second = (
-        json.loads((path / "results.json").read_text()) for path in (folder / "run", tmp_path / "again")
-    )
-    assert first["cross_section"] == second["cross_section"]
-    lhe = [(path / "events.lhe.gz").read_bytes() for path in (folder / "run", tmp_path / "again")]
-    assert lhe[0] == lhe[1]
+def call(*arguments):
+    """Run the command line in this process; return its exit code."""
+    from lhcflow.cli import main
+
+    with pytest.raises(SystemExit) as done:
+        main([str(a) for a in arguments])
+    return done.value.code
 
 
-def test_a_finished_run_is_not_overwritten(lhcflow, folder):
+def test_a_finished_run_is_not_overwritten(folder, capsys):
     run = folder / "run"
     before = (run / "results.json").read_bytes()
-    done = lhcflow(*SMALL, "--out", run, check=False)
-    assert done.returncode == 2
-    assert "--force" in done.stderr
+    assert call(*SMALL, "--out", run) == 2
+    assert "--force" in capsys.readouterr().err
     assert (run / "results.json").read_bytes() == before
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("generate", "e+ e- > j j q"), "q"),
-        (("generate", "p p > j j"), "e+ e-"),
-        (("generate", "e+ e- > j j j", "--durham", "0.5"), "no phase space"),
-        (("generate", "e+ e- > j j j", "--energy", "-3"), "energy"),
-        (("generate", "e+ e- > j j j", "--out", "run", "--force", "--resume"), "--resume"),
+        (("e+ e- > j j q",), "'q'"),
+        (("p p > j j",), "parton densities"),
+        (("e+ e- > j j j", "--durham", "0.5"), "no phase space"),
+        (("e+ e- > j j j", "--energy", "-3"), "energy"),
+        (("e+ e- > j j j", "--out", "run", "--force", "--resume"), "--resume"),
     ],
 )
-def test_wrong_input_leaves_nothing_behind(lhcflow, tmp_path, arguments, words):
-    done = lhcflow(*arguments, check=False)
-    assert done.returncode == 2
-    assert words in done.stderr
-    assert len(done.stderr.splitlines()) == 1
+def test_wrong_input_leaves_nothing_behind(tmp_path, monkeypatch, capsys, arguments, words):
+    monkeypatch.chdir(tmp_path)
+    assert call("generate", *arguments) == 2
+    error = capsys.readouterr().err
+    assert words in error
+    assert len(error.splitlines()) == 1
     assert list(tmp_path.iterdir()) == []
 
 
-def test_interrupted_run_is_resumed(lhcflow, tmp_path, folder):
-    stop = """
-import lhcflow.processes as p
-from lhcflow.cli import main
-def stop(*arguments, **options): raise KeyboardInterrupt
-p.EventGenerator.write_lhe = stop
-main()
-"""
-    arguments = (*SMALL, "--seed", "3", "--out", "run")
-    assert lhcflow(*arguments, code=stop, check=False).returncode == 130
-    assert not (tmp_path / "run" / "results.json").exists()
-    assert "--resume" in lhcflow(*arguments, check=False).stderr
-    other = lhcflow(*arguments, "--resume", "--energy", "90", check=False)
-    assert (other.returncode, "energy" in other.stderr) == (2, True)
-    lhcflow(*arguments, "--resume")
-    events = [(path / "events.lhe.gz").read_bytes() for path in (tmp_path / "run", folder / "run")]
-    assert events[0] == events[1]
+def test_interrupted_run_is_resumed_and_makes_the_same_events(folder, tmp_path, monkeypatch, capsys):
+    from lhcflow.processes import EventGenerator
+
+    def stop(*arguments, **options):
+        raise KeyboardInterrupt
+
+    run = tmp_path / "run"
+    arguments = (*SMALL, "--seed", "3", "--out", run)
+    with monkeypatch.context() as patch:
+        patch.setattr(EventGenerator, "write_lhe", stop)
+        assert call(*arguments) == 130
+    assert not (run / "results.json").exists()
+    assert call(*arguments) == 2
+    assert "--resume" in capsys.readouterr().err
+    assert call(*arguments, "--resume", "--energy", "90") == 2
+    assert "energy" in capsys.readouterr().err
+    assert call(*arguments, "--resume") == 0
+    assert (run / "events.lhe.gz").read_bytes() == (folder / "run" / "events.lhe.gz").read_bytes()
+    first, second = (json.loads((path / "results.json").read_text()) for path in (folder / "run", run))
+    assert first["cross_section"] == second["cross_section"]

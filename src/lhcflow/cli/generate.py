@@ -147,9 +147,10 @@ def _integrate(generator: EventGenerator, calls: int, overweight: float, screen:
 
     name = method_name(generator)
     start = time.perf_counter()
-    with screen.status(f"{name}: integrating with {calls:,} calls"):
-        generator.integrate(calls)
-        row = summarise(generator, time.perf_counter() - start, overweight=overweight)
+    generator.integrate(calls, quiet=screen.quiet)
+    seconds = time.perf_counter() - start
+    with screen.status(f"{name}: unweighting"):
+        row = summarise(generator, seconds, overweight=overweight)
     screen.print(
         f"  {name}: {row.cross_section:.6g} +- {row.error:.2g} pb in {row.seconds:.1f} s", style="dim"
     )
