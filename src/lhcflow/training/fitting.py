@@ -272,7 +272,8 @@ def _seed(seed: int, device: torch.device) -> None:
     """Seed torch's global generators; ``torch.manual_seed`` asks every backend and is 200 times slower."""
     torch.default_generator.manual_seed(seed)
     if device.type == "cuda":
-        torch.cuda.manual_seed(seed)
+        with torch.cuda.device(device):
+            torch.cuda.manual_seed(seed)
 
 
 @contextmanager
