@@ -22,6 +22,9 @@ Fast = Literal["density", "sampling"]
 Degrees = str | Sequence[Sequence[int]]
 
 
+_solve_outside_graph: Any = torch.compiler.disable(solve)
+
+
 class Autoregressive(Bijection):
     """A monotone map in each dimension, given the dimensions before it in ``order`` and the context.
 
@@ -95,10 +98,13 @@ class Autoregressive(Bijection):
             return result, log_det.sum(-1)
         if in_functorch() or forward_ad._current_level >= 0:
             return solve_naive(self.net, self.element, value, context, inverse)
+        run = _solve_outside_graph if torch.compiler.is_compiling() else solve
         with torch.no_grad():
-            result, log_det = solve(self.net, self.element, self._plans, value, context, inverse)  # type: ignore
+            result, log_det = run(self.net, self.element, self._plans, value, context, inverse)
+        if not torch.is_grad_enabled():
+            return result, log_det
         inputs = (value, *self.parameters(), *(() if context is None else (context,)))
-        if not (torch.is_grad_enabled() and any(tensor.requires_grad for tensor in inputs)):
+        if not any(tensor.requires_grad for tensor in inputs):
             return result, log_det
         # The result v solves pass(v) = value: dv = J^-1 (d value - d pass|v).
         point = result.detach().requires_grad_()

@@ -113,6 +113,8 @@ class Plan:
         if self.context_weight is None or context is None:
             return None
         terms = torch.addmm(self.context_bias, context, self.context_weight.T)
+        if not self.residual:
+            return self.activation(terms)
         terms[:, : self.activated] = self.activation(terms[:, : self.activated])
         return terms
 
@@ -121,9 +123,11 @@ class Plan:
         terms = self.context_terms(context)
         if self.native is None or not usable(y, terms):
             return self.solve_torch(y, terms, inverse)
-        y = y.contiguous()
+        y = y.detach().contiguous()
         x, log_det = torch.empty_like(y), y.new_empty(y.shape[0])
-        self.native.solve(y, terms, x, log_det, inverse, torch.get_num_threads())
+        # Through numpy: nanobind takes its arrays far faster than those of torch.
+        given = None if terms is None else terms.numpy()
+        self.native.solve(y.numpy(), given, x.numpy(), log_det.numpy(), inverse, torch.get_num_threads())
         return x, log_det
 
     def solve_torch(self, y: Tensor, terms: Tensor | None, inverse: bool) -> tuple[Tensor, Tensor]:
@@ -174,11 +178,13 @@ class PlanCache:
         self._plan: Plan | None = None
 
     def get(self, net: MADE, element: Element) -> Plan:
-        weights = list(net.parameters())
-        if any(weight.is_inference() for weight in weights):  # these carry no version
+        # As net.parameters(), which takes longer than everything else here.
+        parts = (*net.layers._modules.values(), net.final, *net.context_layers._modules.values())
+        weights = [weight for part in parts for weight in part._parameters.values()]  # type: ignore[union-attr]
+        if any(w.is_inference() for w in weights):  # type: ignore[union-attr]  # these carry no version
             return Plan(net, element)
         probe = torch.linalg.vector_norm(net.final.bias.detach(), dtype=torch.float64).item()
-        key = (probe, *((weight.data_ptr(), weight._version) for weight in weights))
+        key = (probe, *((w.data_ptr(), w._version) for w in weights))  # type: ignore[union-attr]
         if self._plan is None or key != self._key:
             self._key, self._plan = key, Plan(net, element)
         return self._plan
@@ -190,7 +196,6 @@ class PlanCache:
         return PlanCache, ()
 
 
-@torch.compiler.disable
 def solve(
     net: MADE,
     element: Element,
