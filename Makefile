@@ -49,7 +49,7 @@ $(VENV)/.installed-docs: $(VENV)/.installed
 	@touch $@
 
 demo: $(VENV)/.installed
-	$(BIN)/lhcflow generate "e+ e- > j j j" --out demo --force
+	$(BIN)/lhcflow generate "e+ e- > j j j" --also flat --out demo --force
 	@echo "report: $(CURDIR)/demo/report.html"
 
 test: $(VENV)/.installed-test

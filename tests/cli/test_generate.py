@@ -28,7 +28,7 @@ def test_results_have_the_documented_entries(folder):
         "process",
         "cross_section",
         "events",
-        "methods",
+        "phase_spaces",
         "warnings",
         "iterations",
         "seconds",
@@ -37,7 +37,7 @@ def test_results_have_the_documented_entries(folder):
     assert sigma["unit"] == "pb"
     # The leading-order rate at y_cut = 0.01, see the tests of processes; 5 sigma.
     assert abs(sigma["mean"] - 12430) < 5 * sigma["sdev"] + 3
-    (row,) = results["methods"]
+    (row,) = results["phase_spaces"]["channels"]
     assert row["method"] == "bare"
     assert 0 < row["efficiency"] <= 1
     assert len(results["iterations"]["bare"]) == 10

@@ -13,8 +13,13 @@ import typer
 from .options import Force, Json, Quiet, Resume, Seed, check_json, console
 
 if TYPE_CHECKING:
+    from typing import TypeAlias
+
     from ..processes import Cuts, EventGenerator
     from ..processes.comparison import Row
+
+    # The name of a phase-space map, its generators, and what they found.
+    Comparison: TypeAlias = tuple[str, list[EventGenerator], list[Row]]
 
 
 class Method(StrEnum):
@@ -58,6 +63,9 @@ def generate(
     phase_space: Annotated[
         PhaseSpace, typer.Option(help="Map from the unit cube to momenta; flat is RAMBO.")
     ] = PhaseSpace.channels,
+    also: Annotated[
+        PhaseSpace | None, typer.Option(help="Compare the methods on this map too, without events.")
+    ] = None,
     calls: Annotated[int, typer.Option(min=1000, help="Evaluations of |M|^2 for each integral.")] = 200_000,
     overweight: Annotated[
         float,
@@ -85,38 +93,57 @@ def generate(
     cuts = _cuts(process, durham, jade, min_mass)
     beams = GaussianSpread(energy, spread) if spread is not None else FixedEnergy(energy)
     methods: list[Any] = [method.value, *(m for m in ("vegas", "bare") if compare and m != method.value)]
-    generators = {
-        name: EventGenerator(process, beams, cuts, phase_space.value, name, seed, alpha_s) for name in methods
+
+    def setup(phase_space: PhaseSpace) -> list[EventGenerator]:
+        return [EventGenerator(process, beams, cuts, phase_space.value, m, seed, alpha_s) for m in methods]
+
+    generators = setup(phase_space)
+    others = [] if also is None else setup(also)
+    main = generators[0]
+    card = {
+        "command": "generate",
+        **main.card(),
+        "calls": calls,
+        "events": events,
+        "overweight": overweight,
+        "compare": compare,
+        "also": also and also.value,
     }
-    main = generators[method.value]
-    card = {"command": "generate", **main.card(), "calls": calls, "events": events, "overweight": overweight}
-    card["compare"] = compare
-    folder = _folder(process) if out is None else out
-    run = RunDirectory(folder, card, force=force, resume=resume)
+    run = RunDirectory(_folder(process) if out is None else out, card, force=force, resume=resume)
     screen = console(quiet)
     screen.print(f"[bold]{process}[/bold] at {energy:g} GeV, {cut_text(cuts)}")
-
-    rows = [_integrate(generator, calls, overweight, screen) for generator in generators.values()]
+    rows = [_integrate(g, calls, overweight, screen) for g in generators]
+    if also is not None:
+        screen.print(f"{also.value} phase space")
+    other_rows = [_integrate(g, calls, overweight, screen) for g in others]
     with screen.status(f"writing {events:,} events"):
         lhe = run.path / "events.lhe.gz"
         main.write_lhe(lhe, events, overweight)
+    comparisons = [(phase_space.value, generators, rows)]
+    if also is not None:
+        comparisons.append((also.value, others, other_rows))
     results: dict[str, Any] = {
         "process": process,
         "cross_section": {"mean": rows[0].cross_section, "sdev": rows[0].error, "unit": "pb"},
         "events": {"file": lhe.name, "n": events, "overweight": overweight},
-        "methods": rows,
-        "warnings": [f"{row.method}: {text}" for row in rows for text in row.warnings],
-        "iterations": {name: g.result.to_dict()["iterations"] for name, g in generators.items()},
+        "phase_spaces": {name: compared for name, _, compared in comparisons},
+        "warnings": [
+            f"{row.method}, {name} phase space: {text}"
+            for name, _, compared in comparisons
+            for row in compared
+            for text in row.warnings
+        ],
+        "iterations": {g.method: g.result.to_dict()["iterations"] for g in generators},
     }
     with screen.status("drawing the report"):
         from .generate_report import write_report
 
-        write_report(run, generators, rows, lhe)
+        write_report(run, comparisons, results["warnings"], lhe)
     results["seconds"] = time.perf_counter() - started
     run.finish(results)
     if json:
         write_json(json, results)
-    _show(table_rows(rows, [method_name(g) for g in generators.values()]), results, run.path, screen)
+    _show(comparisons, results, run.path, screen)
 
 
 def _cuts(process: str, durham: float | None, jade: float | None, min_mass: float | None) -> Cuts:
@@ -164,14 +191,16 @@ def method_name(generator: EventGenerator) -> str:
     return "VEGAS" if generator.method == "vegas" else generator.method
 
 
-def table_rows(rows: Sequence[Row], names: Sequence[str]) -> tuple[list[str], list[list[str]]]:
+def table_rows(
+    generators: Sequence[EventGenerator], rows: Sequence[Row]
+) -> tuple[list[str], list[list[str]]]:
     """Header and cells of the comparison, for the terminal and the report."""
     from ..integration.results import value_with_error
 
     header = ["method", "cross section [pb]", "chi2/dof", "Q", "efficiency", "calls", "seconds"]
     cells = [
         [
-            name,
+            method_name(generator),
             value_with_error(row.cross_section, row.error),
             f"{row.chi2:.1f}/{row.dof}",
             f"{row.q:.2f}",
@@ -179,26 +208,25 @@ def table_rows(rows: Sequence[Row], names: Sequence[str]) -> tuple[list[str], li
             f"{row.calls:,}",
             f"{row.seconds:.1f}",
         ]
-        for name, row in zip(names, rows, strict=True)
+        for generator, row in zip(generators, rows, strict=True)
     ]
     return header, cells
 
 
-def _show(
-    table: tuple[list[str], list[list[str]]], results: dict[str, Any], folder: Path, screen: Any
-) -> None:
+def _show(comparisons: list[Comparison], results: dict[str, Any], folder: Path, screen: Any) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    header, cells = table
-    grid = Table(box=None, header_style="bold", pad_edge=False)
-    for i, title in enumerate(header):
-        grid.add_column(escape(title), justify="left" if i == 0 else "right")
-    for line in cells:
-        grid.add_row(*line)
-    screen.print()
-    screen.print(grid)
+    for name, generators, rows in comparisons:
+        header, cells = table_rows(generators, rows)
+        grid = Table(box=None, header_style="bold", pad_edge=False)
+        for i, title in enumerate(header):
+            grid.add_column(escape(title), justify="left" if i == 0 else "right")
+        for line in cells:
+            grid.add_row(*line)
+        screen.print(f"\n{name} phase space", style="bold")
+        screen.print(grid)
     for warning in results["warnings"]:
-        screen.print(f"WARNING {warning}", style="yellow")
+        screen.print(f"WARNING {warning}", style="yellow", markup=False)
     screen.print(f"\n{results['events']['n']:,} unweighted events: {folder / results['events']['file']}")
     screen.print(f"report: {folder / 'report.html'}   ({results['seconds']:.0f} s in all)")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,109 +17,111 @@ from ..processes.comparison import Row
 from ..processes.distributions import integration_variables, three_jet_observables
 from .generate import cut_text, method_name, table_rows
 
+if TYPE_CHECKING:
+    from .generate import Comparison
+
 _POINTS = 100_000
 
 
 def write_report(
-    run: RunDirectory,
-    generators: Mapping[str, EventGenerator],
-    rows: Sequence[Row],
-    lhe: Path,
+    run: RunDirectory, comparisons: Sequence[Comparison], warnings: Sequence[str], lhe: Path
 ) -> None:
     """Draw the figures, as PDF files too, and write ``report.html``.
 
     Parameters
     ----------
-    generators, rows : what was run, by method, and the summaries; the first made the events.
+    comparisons : per phase-space map its name, the generators and what they found; the first made the events.
+    warnings : shown on top.
     lhe : the file of events; the distributions are those of what stands in it.
     """
-    main = next(iter(generators.values()))
-    sections = [_cross_section(generators, rows)]
-    if main.method != "bare":
-        sections.append(_variables(main))
+    _, (main, *_), _ = comparisons[0]
+    f = main.cross_section
+    titles = ["Cross section", *(f"The same on {name} phase space" for name, _, _ in comparisons[1:])]
+    sections = [
+        _comparison(title, generators, rows, pairs=comparison is comparisons[-1])
+        for title, comparison in zip(titles, comparisons, strict=True)
+        for _, generators, rows in (comparison,)
+    ]
     if main.process.n_final == 3:
-        sections.append(_events(main, lhe, *_unit(generators)))
+        sections.insert(1, _events(main, lhe))
+    numbers = itertools.count(1)
     for section in sections:
         for item in section.content:
             if isinstance(item, Picture):
-                name = item.caption.partition(".")[0].lower().replace(" ", "_").replace(",", "")
-                plotting.save(item.figure, run.figures / f"{name}.pdf")
-    f = main.cross_section
+                name = item.caption.partition(".")[0].lower().replace(" ", "_")
+                plotting.save(item.figure, run.figures / f"{next(numbers)}_{name}.pdf")
     text = plotting.render(
         main.process.name,
         f"{f.beams.energy:g} GeV, {cut_text(f.cuts)}",
         sections,
-        [f"{row.method}: {warning}" for row in rows for warning in row.warnings],
+        warnings,
         run.card_file.read_text(encoding="utf-8"),
     )
     with atomic_write(run.report_file) as file:
         file.write(text)
 
 
-def _cross_section(generators: Mapping[str, EventGenerator], rows: Sequence[Row]) -> Section:
-    scale, unit = _unit(generators)
-    names = {method: method_name(g) for method, g in generators.items()}
-    header, cells = table_rows(rows, list(names.values()))
-    caption = (
-        "Each method with the same cuts and phase-space map; calls include those of the adaptation. "
-        "Unweighting efficiency: mean weight over maximum, with a small share of the cross section above it "
-        "(overweight in the run card)."
-    )
+def _comparison(
+    title: str, generators: Sequence[EventGenerator], rows: Sequence[Row], pairs: bool
+) -> Section:
+    """Table, convergence, weights and what the first of the generators learned."""
+    scale, unit = _unit(generators[0])
+    header, cells = table_rows(generators, rows)
     iterations = {
-        names[m]: Iterations(
+        method_name(g): Iterations(
             [scale * float(e.mean[0]) for e in g.result.iterations],
             [scale * float(e.sdev[0]) for e in g.result.iterations],
             [e.calls for e in g.result.iterations],
         )
-        for m, g in generators.items()
+        for g in generators
     }
-    weights = {
-        names[m]: g.result.sampler.sample(_POINTS)[1] for m, g in generators.items() if g.result.sampler
-    }
-    efficiencies = {names[m]: row.efficiency for m, row in zip(generators, rows, strict=True)}
-    return Section(
-        "Cross section",
-        content=[
-            Table(header, cells, caption),
-            Picture(
-                plotting.convergence(iterations, quantity=r"$\sigma$", unit=unit),
-                "Convergence. Points: the iterations that count, against their calls; lines with bands: the "
-                "combined estimate so far; below, its chi2 per degree of freedom.",
-            ),
-            Picture(
-                plotting.weight_distribution(weights, efficiencies),
-                f"Weights. Distribution of {_POINTS:,} weights relative to their mean; the narrower, the "
-                "fewer points are rejected when events are unweighted.",
-            ),
-        ],
-    )
+    weights = {method_name(g): g.result.sampler.sample(_POINTS)[1] for g in generators if g.result.sampler}
+    efficiencies = {method_name(g): row.efficiency for g, row in zip(generators, rows, strict=True)}
+    content: list[Table | Picture] = [
+        Table(
+            header,
+            cells,
+            "Each method with the same cuts and phase-space map; calls include those of the adaptation. "
+            "Efficiency of unweighting: mean weight over maximum, with a small share of the cross section "
+            "above it (overweight in the run card).",
+        ),
+        Picture(
+            plotting.convergence(iterations, quantity=r"$\sigma$", unit=unit),
+            "Convergence. Points: the iterations that count, against their calls; lines with bands: the "
+            "combined estimate so far; below, its chi2 per degree of freedom.",
+        ),
+        Picture(
+            plotting.weight_distribution(weights, efficiencies),
+            f"Weights. Distribution of {_POINTS:,} weights relative to their mean; the narrower, the "
+            "fewer points are rejected when events are unweighted.",
+        ),
+    ]
+    if generators[0].method != "bare" and pairs:
+        content += _variables(generators[0])
+    return Section(title, content=content)
 
 
-def _variables(main: EventGenerator) -> Section:
+def _variables(main: EventGenerator) -> list[Picture]:
     v = integration_variables(main, _POINTS)
     names = [f"${name}$" if " " not in name else name for name in v.names]
     name = method_name(main)
-    return Section(
-        "What the sampler learned",
-        content=[
-            Picture(
-                plotting.marginals(
-                    v.target, {"before": v.before, "learned": v.after}, v.target_weights, names
-                ),
-                f"Integration variables. Target: evenly drawn points with the integrand as weight, and a "
-                f"band for its error. Points: what is proposed before and after the training ({name}).",
-            ),
-            Picture(
-                plotting.corner(v.target, v.after, v.target_weights, names, learned_name=f"learned ({name})"),
-                "Pairs of integration variables. Where target and learned distribution agree, the figure is "
-                "symmetric about its diagonal; both halves share one colour scale.",
-                form="png",
-            ),
-        ],
-    )
+    return [
+        Picture(
+            plotting.marginals(v.target, {"before": v.before, "learned": v.after}, v.target_weights, names),
+            "Integration variables. Target: evenly drawn points with the integrand as weight, and a "
+            f"band for its error. Points: what is proposed before and after the training ({name}).",
+        ),
+        Picture(
+            plotting.corner(v.target, v.after, v.target_weights, names, learned_name=f"learned ({name})"),
+            "Pairs of integration variables. Where target and learned distribution agree, the figure is "
+            "symmetric about its diagonal; both halves share one colour scale.",
+            form="png",
+        ),
+    ]
 
 
-def _events(main: EventGenerator, lhe: Path, scale: float, unit: str) -> Section:
+def _events(main: EventGenerator, lhe: Path) -> Section:
+    scale, unit = _unit(main)
     f = main.cross_section
     momenta, weights = _read(lhe)
     # The reference owes nothing to the sampler: evenly drawn points, weighted by the integrand.
@@ -165,10 +169,9 @@ def _events(main: EventGenerator, lhe: Path, scale: float, unit: str) -> Section
     )
 
 
-def _unit(generators: Mapping[str, EventGenerator]) -> tuple[float, str]:
+def _unit(generator: EventGenerator) -> tuple[float, str]:
     """The unit of the figures: pb, or nb where numbers would be too long for an axis."""
-    largest = max(float(g.result.mean) for g in generators.values())
-    return (1e-3, "nb") if largest > 5e3 else (1.0, "pb")
+    return (1e-3, "nb") if float(generator.result.mean) > 5e3 else (1.0, "pb")
 
 
 def _read(lhe: Path) -> tuple[np.ndarray, np.ndarray]:

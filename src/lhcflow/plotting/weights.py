@@ -57,8 +57,8 @@ def weight_distribution(
         axes.set_xscale("log")
         axes.set_yscale("log")
         axes.set_xlim(edges[0], edges[-1])
-        top = axes.get_ylim()[1]
-        axes.set_ylim(floor, top * 6)
+        # Room for the legend above the curves.
+        axes.set_ylim(floor, axes.get_ylim()[1] * 10 ** (0.45 * len(relative)))
         axes.set_xlabel(r"$w\,/\,\langle w\rangle$")
         axes.set_ylabel(r"$(1/N)\;\mathrm{d}N/\mathrm{d}\ln w$")
         axes.legend(loc="upper left")
