@@ -55,7 +55,7 @@ def kinematic_factors(
         Factors of the couplings with the same and with opposite chiralities of the two lines;
         colour summed, couplings g_s and e left out.
     """
-    p = np.moveaxis(momenta, 0, -1)  # (particles, 4, n): contiguous rows below
+    p = np.ascontiguousarray(np.moveaxis(momenta, 0, -1))  # (particles, 4, n): long rows, not strides
 
     def s(i: int, j: int) -> np.ndarray:
         sign = 1 if (i < incoming) == (j < incoming) else -1

@@ -122,7 +122,8 @@ class GluonPoles:
     def _invariants(self, momenta: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         axis, other, gluon = momenta[:, self.axis], momenta[:, 1 - self.axis], momenta[:, 2]
         s = momenta[..., 0].sum(axis=1) ** 2
-        return invariant(other, gluon) / s, invariant(axis, gluon) / s, axis[:, 3] / axis[:, 0]
+        y1 = np.maximum(invariant(other, gluon) / s, 1e-300)  # rounding must not reach the logarithm
+        return y1, invariant(axis, gluon) / s, axis[:, 3] / axis[:, 0]
 
 
 def _transverse(unit: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -26,6 +26,7 @@ class Row:
         Evaluations of the integrand for the cross section, adaptation included.
     efficiency : float
         Unweighting efficiency at the overweight share that was asked for.
+    efficiency_error : float
     seconds : float
         For the integration.
     warnings : tuple of str
@@ -39,6 +40,7 @@ class Row:
     q: float
     calls: int
     efficiency: float
+    efficiency_error: float
     seconds: float
     warnings: tuple[str, ...]
 
@@ -46,6 +48,7 @@ class Row:
 def summarise(generator: EventGenerator, seconds: float, n: int = 100_000, overweight: float = 1e-3) -> Row:
     """The line of a generator that has integrated."""
     result = generator.result
+    efficiency = generator.unweighting_efficiency(n, overweight)
     return Row(
         method=generator.method,
         cross_section=float(result.mean),
@@ -54,7 +57,8 @@ def summarise(generator: EventGenerator, seconds: float, n: int = 100_000, overw
         dof=result.dof,
         q=result.q,
         calls=result.calls,
-        efficiency=generator.unweighting_efficiency(n, overweight),
+        efficiency=float(efficiency),
+        efficiency_error=efficiency.error,
         seconds=seconds,
         warnings=tuple(result.warnings),
     )

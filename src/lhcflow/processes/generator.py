@@ -11,6 +11,7 @@ from ..integration import Result
 from ..integration.flow_training import FlowSettings
 from ..integration.integrator import Integrator
 from ..integration.sampler import Sampler
+from ..integration.unweighting import Efficiency
 from .bare import integrate_bare
 from .beam import Beams
 from .channels import Multichannel
@@ -166,9 +167,15 @@ class EventGenerator:
         self._result = result.with_(calls=result.calls + self._setup_calls)
         return self._result
 
-    def unweighting_efficiency(self, n: int = 100_000, overweight: float = 1e-3) -> float:
-        """Accepted share of `n` points if overweight events carry at most a share of the cross section."""
-        return float(self._sampler.unweighting_efficiency(n, overweight=overweight))
+    def unweighting_efficiency(self, n: int = 100_000, overweight: float = 1e-3) -> Efficiency:
+        """Accepted share of `n` points if overweight events carry at most a share of the cross section.
+
+        Returns
+        -------
+        Efficiency
+            A float that knows its ``error``.
+        """
+        return self._sampler.unweighting_efficiency(n, overweight=overweight)
 
     def sample(self, n: int) -> tuple[np.ndarray, np.ndarray]:
         """Weighted points (n, dim) of the unit cube and their weights (n,) in pb."""
