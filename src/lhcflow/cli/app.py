@@ -12,6 +12,7 @@ import typer
 from ..errors import LhcflowError
 from .doctor import doctor
 from .generate import generate
+from .integrate import integrate
 
 # What typer makes of Ctrl-C.
 _INTERRUPTED = 130
@@ -24,6 +25,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(generate)
+app.command()(integrate)
 app.command()(doctor)
 
 

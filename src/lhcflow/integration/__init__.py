@@ -1,6 +1,10 @@
 """Integration: VEGAS and VEGAS+, flows, results and samplers."""
 
+from .divergences import DIVERGENCES, divergence_named
 from .evaluate import Integrand
+from .flow_training import FlowSettings
+from .integrator import Integrator
+from .latent import FlowProposal
 from .proposal import Proposal, Uniform
 from .results import Estimate, Result, combine
 from .sampler import Sampler
@@ -11,10 +15,14 @@ from .vegas import Batch, Vegas
 from .vegas_map import VegasMap
 
 __all__ = [
+    "DIVERGENCES",
     "Batch",
     "Efficiency",
     "Estimate",
+    "FlowProposal",
+    "FlowSettings",
     "Integrand",
+    "Integrator",
     "Proposal",
     "Result",
     "Sampler",
@@ -25,4 +33,5 @@ __all__ = [
     "Vegas",
     "VegasMap",
     "combine",
+    "divergence_named",
 ]

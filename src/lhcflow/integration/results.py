@@ -75,8 +75,8 @@ class Result:
         return replace(self, **changes)  # type: ignore[arg-type]
 
     def warn(self, *messages: str) -> Result:
-        """A copy with further warnings."""
-        return self.with_(warnings=(*self.warnings, *messages))
+        """A copy with further warnings; what was said before is not repeated."""
+        return self.with_(warnings=tuple(dict.fromkeys((*self.warnings, *messages))))
 
     def summary(self) -> str:
         """The table of iterations: each estimate, the running combination, chi2/dof and Q."""

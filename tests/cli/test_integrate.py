@@ -1,0 +1,90 @@
+"""`lhcflow integrate`: results, files, workers and what it refuses."""
+
+import json
+
+import numpy as np
+import pytest
+
+from lhcflow.integration import Sampler
+from lhcflow.integration.from_file import FileFunction
+
+FUNCTION = """
+import numpy as np
+from beside import SCALE
+
+def f(x):
+    return SCALE * 4 * x[:, 0] * x[:, 1]
+
+def point(x):
+    return SCALE * 4 * float(x[0] * x[1])
+
+def both(x):
+    return np.stack([f(x), x[:, 0]], axis=1)
+"""
+
+
+@pytest.fixture
+def file(tmp_path):
+    (tmp_path / "beside.py").write_text("SCALE = 3.0\n")
+    path = tmp_path / "my_integrand.py"
+    path.write_text(FUNCTION)
+    return path
+
+
+def test_results_points_and_sampler(lhcflow, file, tmp_path):
+    done = lhcflow(
+        "integrate", f"{file}:f", "--dim", 2, "--method", "vegas", "--calls", 20_000, "--seed", 1,
+        "--out", "run", "-n", 500, "--json", "r.json",
+    )  # fmt: skip
+    results = json.loads((tmp_path / "r.json").read_text())
+    assert results == json.loads((tmp_path / "run" / "results.json").read_text())
+    assert abs(results["mean"] - 3) < 4 * results["sdev"] < 0.1
+    assert "chi2/dof" in done.stdout
+    assert results["points"]["n"] == 500
+    with np.load(tmp_path / "run" / "points.npz") as points:
+        assert points["x"].shape == (500, 2)
+        # The mean of x y / (1/4) has each coordinate's mean at 2/3; 5 sigma of 500 points.
+        assert np.abs(points["x"].mean(axis=0) - 2 / 3).max() < 5 * 0.236 / np.sqrt(500)
+    sampler = Sampler.load(tmp_path / "run" / "sampler.npz", FileFunction(f"{file}:f"))
+    _, w = sampler.sample(10_000)
+    assert w.mean() == pytest.approx(3, abs=5 * w.std() / 100)
+
+
+def test_workers_and_points_give_the_same_numbers(lhcflow, file, tmp_path):
+    common = ("--dim", 2, "--method", "vegas", "--calls", 20_000, "--quiet")
+    lhcflow("integrate", f"{file}:f", *common, "--json", "one.json")
+    lhcflow("integrate", f"{file}:f", *common, "--workers", 2, "--json", "two.json")
+    lhcflow("integrate", f"{file}:point", "--point", *common, "--json", "point.json")
+    one, two, point = (json.loads((tmp_path / f"{n}.json").read_text()) for n in ("one", "two", "point"))
+    assert one == two
+    assert point["mean"] == pytest.approx(one["mean"], rel=1e-9)
+
+
+def test_vectors(lhcflow, file, tmp_path):
+    common = ("--dim", 2, "--method", "vegas", "--calls", 20_000, "--json", "r.json")
+    lhcflow("integrate", f"{file}:both", *common)
+    results = json.loads((tmp_path / "r.json").read_text())
+    assert results["mean"] == pytest.approx([3, 0.5], rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("my_integrand.py", "FILE.py:FUNCTION"),
+        ("my_integrand.py:g", "no function 'g'"),
+        ("missing.py:f", "no file"),
+        ("broken.py:f", "does not run: ZeroDivisionError"),
+    ],
+)
+def test_what_it_refuses(lhcflow, file, tmp_path, name, words):
+    (tmp_path / "broken.py").write_text("1 / 0\n")
+    done = lhcflow("integrate", name, "--dim", 2, check=False)
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_points_need_a_folder(lhcflow, file):
+    done = lhcflow("integrate", f"{file}:f", "--dim", 2, "-n", 10, check=False)
+    assert done.returncode == 2
+    assert "--out" in done.stderr
