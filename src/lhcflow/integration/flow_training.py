@@ -58,8 +58,8 @@ class FlowSettings:
     stages: int = 8
     first: float = 0.05
     effective: float = 0.2
-    steps: int = 200
-    final_steps: int = 800
+    steps: int = 150
+    final_steps: int = 600
     batch: int = 512
     rate: float = 2e-3
     clip: float = 5.0
@@ -114,7 +114,7 @@ class Training:
             domain="real",
             bound=s.bound,
             permutation="soft",
-            activation="silu",
+            activation="leaky_relu",
             seed=int(weights.generate_state(1)[0]),
         )
         self.proposal = FlowProposal(self.flow)
@@ -208,16 +208,14 @@ class Training:
         weight = torch.exp(log_p - log_Q).double()
         chance = (0.5 + 0.5 * weight / weight.mean()).float()
         inverse = 1 / chance
+        chooser = _chooser(chance, self.generator)
         schedule = Cosine(floor=floor, warmup=0.05)
         tail: list[float] = []
         self.flow.train()
         for step in range(steps):
             for group in self.optimizer.param_groups:
                 group["lr"] = s.rate * schedule(step, steps)
-            if step % 50 == 0:
-                shape = (50, s.batch)
-                chosen = _choose(chance, 50 * s.batch, self.generator).reshape(shape)
-            rows = chosen[step % 50]
+            rows = chooser(s.batch)
             terms = self.divergence(log_p[rows], self.flow.log_prob(y[rows]), log_Q[rows])
             loss = (inverse[rows] * terms).mean()
             if not torch.isfinite(loss):
@@ -247,12 +245,15 @@ class Training:
         )
 
 
-def _choose(chance: Tensor, n: int, generator: torch.Generator) -> Tensor:
-    """``n`` row numbers with probabilities in proportion to ``chance`` (any number of rows)."""
+def _chooser(chance: Tensor, generator: torch.Generator) -> Callable[[int], Tensor]:
+    """A function that draws row numbers in proportion to ``chance`` (n,), with replacement."""
     total = chance.double().cumsum(0)
-    return torch.searchsorted(
-        total, torch.rand(n, dtype=torch.float64, generator=generator) * total[-1]
-    ).clamp_max(len(chance) - 1)
+
+    def choose(n: int) -> Tensor:
+        places = torch.rand(n, dtype=torch.float64, generator=generator) * total[-1]
+        return torch.searchsorted(total, places).clamp_max(len(total) - 1)
+
+    return choose
 
 
 def _proper(axes: np.ndarray) -> np.ndarray:
