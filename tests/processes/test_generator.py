@@ -8,6 +8,7 @@ from scipy.stats import ks_2samp
 
 from lhcflow import InputError
 from lhcflow.errors import RunError
+from lhcflow.integration.flow_training import FlowSettings
 from lhcflow.processes import (
     CrossSection,
     Cuts,
@@ -204,14 +205,11 @@ def test_comparison_counts_all_calls():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("phase_space", ["channels", "flat"])
-def test_flow(bare, phase_space):
-    """The trained flow: same cross section, same events, and on the flat map a better efficiency."""
-    made = generator("flow", phase_space, calls=50_000)
+def test_flow(bare):
+    """A briefly trained flow: the same cross section and the same events as without it."""
+    settings = FlowSettings(layers=4, hidden=(32,), stages=3, steps=60, final_steps=120)
+    made = generator("flow", calls=20_000, settings=settings)
     assert abs(made.result.mean - bare.result.mean) < 4.5 * np.hypot(made.result.sdev, bare.result.sdev)
-    found, expected = (three_jet_observables(g.generate(3000).momenta) for g in (made, bare))
+    found, expected = (three_jet_observables(g.generate(2000).momenta) for g in (made, bare))
     for name in ("x1", "x3", "y23", "cos_thrust", "cos_quark"):
         assert ks_2samp(found[name], expected[name]).pvalue > 1e-4, name
-    if phase_space == "flat":
-        vegas = generator("vegas", "flat", calls=50_000)
-        assert made.unweighting_efficiency() > 1.5 * vegas.unweighting_efficiency()
