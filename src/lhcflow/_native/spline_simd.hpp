@@ -116,8 +116,11 @@ template <class T> class Spline {
     if (tails_ != Tails::circular) return x;
     const T period = high_ - low_;
     for (int i = 0; i < lanes<T>; ++i) {
-      T turns = __builtin_floor((x[i] - low_) / period);
-      x[i] -= turns * period;
+      T v = x[i];
+      if (v >= low_ && v < high_) continue;
+      v = T(__builtin_fmod(v - low_, period));  // exact
+      v = low_ + (v < 0 ? v + period : v);
+      x[i] = v < low_ ? low_ : v > high_ ? high_ : v;  // rounding may have gone a step too far
     }
     return x;
   }

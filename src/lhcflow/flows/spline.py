@@ -105,7 +105,7 @@ def reference(
 ) -> tuple[Tensor, Tensor]:
     """:func:`rational_quadratic` in operations of torch, without the checks."""
     if tails == "circular":
-        x = low + torch.remainder(x - low, high - low)
+        x = (low + torch.remainder(x - low, high - low)).clamp(low, high)  # rounding may go a step too far
     inside = (x >= low) & (x <= high)
     clamped = x.clamp(low, high)
 
