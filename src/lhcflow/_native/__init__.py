@@ -15,6 +15,7 @@ try:
     if os.environ.get("LHCFLOW_NATIVE", "1") == "0":
         raise ImportError("switched off by LHCFLOW_NATIVE=0")
     from . import _core as core  # type: ignore[attr-defined,no-redef]
+
     reason = ""
 except ImportError as error:
     core = None
