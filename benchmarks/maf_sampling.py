@@ -201,6 +201,9 @@ def main() -> None:
         block = zuko_block()
         zuko, version = block if block else (None, None)
         results = [rounds(flow, ours, zuko, n, args.rounds, args.full) for n in args.batches]
+    if args.out.is_file():  # batches that were not asked for stay
+        kept = json.loads(args.out.read_text())["raw"]
+        results = sorted([*results, *(r for r in kept if r["n"] not in args.batches)], key=lambda r: r["n"])
     command = f"python benchmarks/maf_sampling.py --rounds {args.rounds}" + (" --full" if args.full else "")
     args.out.write_text(json.dumps(report(results, version, command), indent=1) + "\n")
     for row in report(results, version, command)["tables"]:
