@@ -19,7 +19,7 @@ makes its file. `make bench` runs them all. Peers are installed from `benchmarks
 
 
 def cell(value: object) -> str:
-    """A value as it stands in a table: four digits are enough for every measurement here."""
+    """A value as it stands in a table: three digits are enough for every measurement here."""
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -27,7 +27,7 @@ def cell(value: object) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, float):
-        return f"{value:.4g}"
+        return f"{value:,.0f}" if 1e3 <= abs(value) < 1e9 else f"{value:.3g}"
     return str(value).replace("|", "\\|")
 
 
@@ -49,8 +49,8 @@ def section(path: Path) -> str:
         if one.get("title"):
             parts.append(f"### {one['title']}")
         parts.append(table(one["columns"], one["rows"]))
-    parts += [f"- {note}" if len(result["notes"]) > 1 else note for note in result.get("notes", [])]
-    return "\n\n".join(parts)
+    parts.append("\n".join(f"- {note}" for note in result.get("notes", [])))
+    return "\n\n".join(part for part in parts if part)
 
 
 def main() -> int:
