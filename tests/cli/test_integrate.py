@@ -76,15 +76,23 @@ def test_vectors(lhcflow, file, tmp_path):
         ("broken.py:f", "does not run: ZeroDivisionError"),
     ],
 )
-def test_what_it_refuses(lhcflow, file, tmp_path, name, words):
+def test_what_it_refuses(file, tmp_path, monkeypatch, capsys, name, words):
+    from lhcflow.cli import main
+
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "broken.py").write_text("1 / 0\n")
-    done = lhcflow("integrate", name, "--dim", 2, check=False)
-    assert done.returncode == 2
-    assert words in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
+    with pytest.raises(SystemExit) as done:
+        main(["integrate", name, "--dim", "2"])
+    error = capsys.readouterr().err
+    assert done.value.code == 2
+    assert words in error
+    assert len(error.strip().splitlines()) == 1
 
 
-def test_points_need_a_folder(lhcflow, file):
-    done = lhcflow("integrate", f"{file}:f", "--dim", 2, "-n", 10, check=False)
-    assert done.returncode == 2
-    assert "--out" in done.stderr
+def test_points_need_a_folder(file, capsys):
+    from lhcflow.cli import main
+
+    with pytest.raises(SystemExit) as done:
+        main(["integrate", f"{file}:f", "--dim", "2", "-n", "10"])
+    assert done.value.code == 2
+    assert "--out" in capsys.readouterr().err

@@ -62,7 +62,7 @@ class Vegas:
     seed : of all random numbers.
     bins : most bins of the grid per dimension (fewer if there are less than 10 calls for each); 1 means
         no importance grid.
-    alpha : damping of the grid's adaptation.
+    alpha : damping of the grid's adaptation: 0.5 in VEGAS; averaging over neighbours makes 0.8 safe.
     beta : points go to strata as variance^(beta/2); 0 for strata with equal numbers of points.
     stratify : False is classic VEGAS: one stratum.
     grid : a grid to start with.
@@ -85,7 +85,7 @@ class Vegas:
         *,
         seed: int | np.random.SeedSequence = 0,
         bins: int = 1000,
-        alpha: float = 0.5,
+        alpha: float = 0.8,
         beta: float = 0.75,
         stratify: bool = True,
         grid: VegasMap | None = None,
@@ -193,6 +193,9 @@ class Vegas:
             self.strata.forget()
             squares, hits = sums.histogram[..., 0], sums.histogram[..., 1]
             training = np.divide(squares, hits, out=np.zeros_like(squares), where=hits > 0)
+            for row, seen in zip(training, hits > 0, strict=True):
+                if not seen.all():  # a bin that had no point is like its neighbours
+                    row[~seen] = np.interp(np.flatnonzero(~seen), np.flatnonzero(seen), row[seen])
             window = POINTS_PER_WINDOW * self.grid.bins // (2 * sums.calls)
             self.grid = self.grid.refined(training, self.alpha, window)
 
@@ -224,8 +227,8 @@ class Vegas:
     ) -> Result:
         """Several iterations, the first ``warmup`` of which only adapt.
 
-        Grid and strata adapt until the middle iteration, from there on the strata alone: the sampler of
-        the result needs to know them well.
+        Grid and strata adapt in 70 % of the iterations, then the strata alone: the sampler of the result
+        needs to know them well.
 
         Parameters
         ----------
@@ -251,7 +254,7 @@ class Vegas:
         estimates: list[Estimate] = []
         for i in range(iterations):
             estimate = self.iterate(
-                integrand, max(calls // iterations, 4), "all" if 2 * i < iterations else "strata"
+                integrand, max(calls // iterations, 4), "all" if 10 * i < 7 * iterations else "strata"
             )
             if i < warmup:
                 continue
