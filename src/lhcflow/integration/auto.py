@@ -99,7 +99,7 @@ def _finish_with_vegas(task: Task, vegas: Vegas) -> Result:
         if (task.rtol or task.atol) and converged(combine(estimates), task.rtol, task.atol):
             break
     result = combine(estimates, method="auto: VEGAS+")
-    return result.with_(sampler=Sampler(vegas.grid, task.integrand, seed=task.seeds[3]))
+    return result.with_(sampler=Sampler(vegas.proposal(), task.integrand, seed=task.seeds[3]))
 
 
 def _compare(result: Result, vegas: Estimate) -> tuple[str, ...]:

@@ -24,6 +24,7 @@ GRID = 0.1  # share of the training's calls that look for narrow peaks
 PROBES = 0.02  # share of the calls for the guard
 MOST_PROBES = 20_000
 ITERATIONS = 5
+FINE = 4  # strata per dimension
 LATENT_BINS = 32  # a flow's marginal errors are smooth; more bins would adapt to noise
 
 

@@ -124,4 +124,4 @@ class Integrator:
 def _integrate_vegas(task: Task) -> Result:
     vegas = Vegas(task.dim, seed=task.seeds[0])
     result = vegas.integrate(task.integrand, task.calls, rtol=task.rtol, atol=task.atol)
-    return result.with_(sampler=Sampler(vegas.grid, task.integrand, seed=task.seeds[3]))
+    return result.with_(sampler=Sampler(vegas.proposal(), task.integrand, seed=task.seeds[3]))

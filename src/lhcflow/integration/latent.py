@@ -13,7 +13,7 @@ from scipy.special import ndtr, ndtri
 
 from ..errors import InputError
 from ..flows import Flow, build, describe
-from .proposal import Proposal, inside
+from .proposal import Proposal, inside, rebuild
 from .vegas_map import VegasMap
 
 CHUNK = 2**14  # points that go through the network together: their activations stay in the cache
@@ -94,6 +94,16 @@ class FlowProposal(Proposal):
         y = ndtri(np.clip(u, EDGE, 1 - EDGE))
         return y, -np.log(density) - (y**2).sum(axis=1) / 2 - self.dim * math.log(2 * math.pi) / 2
 
+    def latent(self, x: Float[np.ndarray, "n dim"]) -> Float[np.ndarray, "n dim"]:
+        """The point ``u`` (n, dim) of the latent cube that :meth:`map` sends to ``x`` inside the cube."""
+        u = np.empty((len(x), self.dim))
+        for start in range(0, len(x), CHUNK):
+            part = slice(start, start + CHUNK)
+            with torch.no_grad():
+                z, _ = self.flow.forward(_to_torch(self.real(x[part])[0], self.flow))
+            u[part] = _phi(z.double().cpu().numpy())
+        return u
+
     def state(self) -> dict[str, np.ndarray]:
         architecture = json.dumps(
             {"dtype": str(self.flow.dtype).removeprefix("torch."), **describe(self.flow)}
@@ -126,6 +136,47 @@ class FlowProposal(Proposal):
 
     def __repr__(self) -> str:
         return f"FlowProposal({self.flow!r}, {self.grid!r})"
+
+
+class LatentProposal(Proposal):
+    """A flow whose latent cube is not filled uniformly, but by another proposal, such as VEGAS+'s strata.
+
+    Parameters
+    ----------
+    flow : the map of the cube.
+    latent : the density on its latent cube.
+    """
+
+    def __init__(self, flow: FlowProposal, latent: Proposal) -> None:
+        if flow.dim != latent.dim:
+            raise InputError(f"the flow has {flow.dim} dimensions, the latent proposal {latent.dim}")
+        self.dim = flow.dim
+        self.flow = flow
+        self.latent = latent
+
+    def sample(self, n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        u, density = self.latent.sample(n, rng)
+        x, jacobian = self.flow.map(u)
+        return x, density / jacobian
+
+    def density(self, x: np.ndarray) -> np.ndarray:
+        clipped = np.clip(x, 0, 1)
+        density = self.latent.density(self.flow.latent(clipped)) * np.exp(self.flow.log_density(clipped))
+        return np.where(inside(x), density, 0.0)
+
+    def state(self) -> dict[str, np.ndarray]:
+        inner = {f"latent__{name}": value for name, value in self.latent.state().items()}
+        kind = np.frombuffer(self.latent.kind.encode(), dtype=np.uint8)
+        return {**self.flow.state(), **inner, "latent_kind": kind}
+
+    @classmethod
+    def from_state(cls, state: dict[str, np.ndarray]) -> Self:
+        inner = {k.removeprefix("latent__"): v for k, v in state.items() if k.startswith("latent__")}
+        outer = {k: v for k, v in state.items() if not k.startswith("latent_")}
+        return cls(FlowProposal.from_state(outer), rebuild(bytes(state["latent_kind"]).decode(), inner))
+
+    def __repr__(self) -> str:
+        return f"LatentProposal({self.flow!r}, {self.latent!r})"
 
 
 def _phi(y: np.ndarray) -> np.ndarray:

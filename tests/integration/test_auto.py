@@ -1,0 +1,64 @@
+"""The choice between VEGAS+ and the flow."""
+
+import numpy as np
+
+from lhcflow.integration import FlowSettings, Integrator
+from lhcflow.integration.auto import Choice
+from lhcflow.integration.evaluate import Integrand
+from lhcflow.integration.task import Task
+from lhcflow.integration.testfunctions import camel, polynomial
+
+SMALL = FlowSettings(layers=4, hidden=(24,), bins=8, stages=4, steps=40, final_steps=120, batch=256)
+
+
+def task(rtol: float | None = None, cost: float | None = None, calls: int = 100_000) -> Task:
+    integrand = Integrand(lambda x: np.ones(len(x)), 4)
+    return Task(integrand, calls, rtol, None, cost, True, np.random.SeedSequence(0).spawn(4), SMALL, 0)
+
+
+def auto(dim: int, seed: int = 0) -> Integrator:
+    return Integrator(dim, seed=seed, method="auto", settings=SMALL)
+
+
+def test_few_calls_stay_with_vegas() -> None:
+    result = auto(4).integrate(camel(4), calls=5000)
+    assert result.method == "auto: VEGAS+"
+    assert abs(result.mean - camel(4).exact) < 4.5 * result.sdev  # false alarm 7e-6
+
+
+def test_easy_integrals_stay_with_vegas() -> None:
+    result = auto(4).integrate(polynomial(4), calls=30_000, rtol=1e-3)
+    assert result.method == "auto: VEGAS+"
+    assert result.sdev <= 1e-3 * result.mean
+    assert result.calls < 15_000
+
+
+def test_cheap_integrands_stay_with_vegas_if_time_counts() -> None:
+    result = auto(6).integrate(camel(6), calls=20_000, cost=1e-9)
+    assert result.method == "auto: VEGAS+"
+
+
+def test_hard_integrals_get_the_flow() -> None:
+    """Correlated peaks in 6 dimensions: the error must be well below that of VEGAS+ with the same calls."""
+    f = camel(6)
+    result = auto(6).integrate(f, calls=30_000)
+    vegas = Integrator(6, method="vegas").integrate(f, calls=30_000)
+    assert result.method == "auto: flow"
+    assert abs(result.mean - f.exact) < 4.5 * result.sdev  # false alarm 7e-6
+    assert result.sdev < 0.5 * vegas.sdev
+    assert result.calls <= 30_000
+
+
+def test_the_better_error_wins_and_time_is_weighed() -> None:
+    choice = Choice(task(), spread=1.0, size=100_000)
+    assert choice.flow_is_better(0.5, seconds_per_point=1.0)
+    assert not choice.flow_is_better(1.5, seconds_per_point=0.0)
+    slow = Choice(task(cost=1e-6), spread=1.0, size=100_000)
+    assert not slow.flow_is_better(0.5, seconds_per_point=1e-5)
+    assert slow.flow_is_better(0.2, seconds_per_point=1e-5)
+
+
+def test_no_flow_where_vegas_is_nearly_done() -> None:
+    assert not Choice(task(rtol=1e-2), spread=0.5, size=100_000).flow_may_pay()
+    assert Choice(task(rtol=1e-4), spread=0.5, size=100_000).flow_may_pay()
+    assert not Choice(task(), spread=0.01, size=100_000).flow_may_pay()
