@@ -146,7 +146,8 @@ template <class T> LHCFLOW_INLINE Vec<T> vexp(Vec<T> x) {
 template <class T> LHCFLOW_INLINE Vec<T> vlog(Vec<T> x) {
   using C = MathConstants<T>;
   using V = Vec<T>;
-  Bits<T> bits = (Bits<T>)vmax(x, splat<T>(C::tiny));
+  const Vec<T> normal = vmax(splat<T>(C::tiny), x);
+  Bits<T> bits = (Bits<T>)normal;
   // The exponent n that leaves a mantissa in [sqrt(1/2), sqrt(2)), biased to stay positive.
   Bits<T> offset = bits - C::sqrt_half;
   Bits<T> biased = (offset + (static_cast<typename C::Unsigned>(C::bias) << C::mantissa)) >> C::mantissa;
@@ -155,7 +156,7 @@ template <class T> LHCFLOW_INLINE Vec<T> vlog(Vec<T> x) {
   V s = (m - static_cast<T>(1)) / (m + static_cast<T>(1));
   V z = s * s;
   V tail = s * z * polynomial(z, C::log) + n * (static_cast<T>(0.5) * C::ln2_low);
-  return n * C::ln2_high + static_cast<T>(2) * (s + tail);
+  return normal == normal ? n * C::ln2_high + static_cast<T>(2) * (s + tail) : normal;  // NaN stays NaN
 }
 
 // log(1 + e) for e in [0, 1], as 2 atanh(e / (2 + e)): no cancellation for small e.

@@ -37,7 +37,7 @@ template <class T> class Spline {
       y = bin.x0 + bin.width * v.theta;
     else
       y = bin.y0 + bin.height * v.fraction;
-    y = vmin(vmax(y, splat<T>(low_)), splat<T>(high_));
+    y = vmin(splat<T>(high_), vmax(splat<T>(low_), y));  // in this order NaN stays NaN
     const auto inside = (given >= low_) & (given <= high_);
     log_det = inside ? (inverse ? -logarithm : logarithm) : V{};
     return inside ? y : given;
@@ -201,7 +201,7 @@ template <class T> class Spline {
     } else {
       t = (x - b.x0) / b.width;
     }
-    return vmin(vmax(t, V{}), splat<T>(1));
+    return vmin(splat<T>(1), vmax(V{}, t));
   }
 
   LHCFLOW_INLINE Value evaluate(const Bin& b, V theta) const {
