@@ -27,10 +27,10 @@ def test_few_calls_stay_with_vegas() -> None:
 
 
 def test_easy_integrals_stay_with_vegas() -> None:
-    result = auto(4).integrate(polynomial(4), calls=30_000, rtol=1e-3)
+    result = auto(4).integrate(polynomial(4), calls=30_000, rtol=5e-3)
     assert result.method == "auto: VEGAS+"
-    assert result.sdev <= 1e-3 * result.mean
-    assert result.calls < 15_000
+    assert result.sdev <= 5e-3 * result.mean
+    assert result.calls < 10_000
 
 
 def test_cheap_integrands_stay_with_vegas_if_time_counts() -> None:

@@ -11,8 +11,8 @@ from ..training.progress import progress_bar
 from .flow_training import Stage, Training, train_flow
 from .grid_start import tempered_grid
 from .guard import Probe, lost_mode_warnings
-from .latent import FlowProposal
-from .proposal import Uniform
+from .latent import FlowProposal, LatentProposal
+from .proposal import Proposal, Uniform
 from .results import Estimate, Result, combine
 from .sampler import Sampler
 from .task import Task, spread_of
@@ -107,9 +107,14 @@ class Flowing:
                 "the integrand; integrate with more calls",
                 *warnings,
             )
-        return result.with_(sampler=Sampler(self.proposal, task.integrand, seed=task.seeds[3])).warn(
-            *warnings
-        )
+        sampler = Sampler(self._sampled(), task.integrand, seed=task.seeds[3])
+        return result.with_(sampler=sampler).warn(*warnings)
+
+    def _sampled(self) -> Proposal:
+        """The flow with the latent strata, where they are fine enough to describe more than noise."""
+        if self.vegas.strata.divisions.min() < FINE:
+            return self.proposal
+        return LatentProposal(self.proposal, self.vegas.proposal())
 
     def iterate(self, calls: int) -> Estimate:
         """One iteration of VEGAS+ on ``u -> f(x(u)) |dx/du|``, and adaptation of its strata for the next."""

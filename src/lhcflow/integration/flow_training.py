@@ -226,7 +226,7 @@ class Training:
             loss.backward()
             torch.nn.utils.clip_grad_norm_(self.flow.parameters(), s.clip)
             self.optimizer.step()
-            if step >= 0.9 * steps:
+            if step >= steps - max(steps // 10, 1):
                 tail.append(float(loss.detach()))
         self.flow.eval()
         return float(np.mean(tail))
