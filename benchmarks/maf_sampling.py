@@ -190,7 +190,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 256])
     parser.add_argument("--full", action="store_true", help="run all blocks of nflows at large batches, once")
-    parser.add_argument("--out", type=Path, default=Path("docs/results/maf_sampling.json"))
+    parser.add_argument(
+        "--json", "--out", dest="out", type=Path, default=Path("docs/results/maf_sampling.json")
+    )
     args = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)
