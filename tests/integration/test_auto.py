@@ -8,7 +8,7 @@ from lhcflow.integration.evaluate import Integrand
 from lhcflow.integration.task import Task
 from lhcflow.integration.testfunctions import camel, polynomial
 
-SMALL = FlowSettings(layers=4, hidden=(24,), bins=8, stages=4, steps=40, final_steps=120, batch=256)
+SMALL = FlowSettings(layers=4, hidden=(24,), bins=8, stages=4, steps=40, batch=256)
 
 
 def task(rtol: float | None = None, cost: float | None = None, calls: int = 100_000) -> Task:

@@ -13,7 +13,7 @@ from lhcflow.integration.flow_training import Training, stage_sizes, train_flow
 from lhcflow.integration.grid_start import BINS, tempered_grid
 from lhcflow.integration.testfunctions import camel, ring
 
-SMALL = FlowSettings(layers=4, hidden=(24,), bins=8, stages=4, steps=40, final_steps=120, batch=256)
+SMALL = FlowSettings(layers=4, hidden=(24,), bins=8, stages=4, steps=40, batch=256)
 
 
 def flow(dim: int, seed: int = 0) -> Integrator:

@@ -207,7 +207,7 @@ def test_comparison_counts_all_calls():
 @pytest.mark.slow
 def test_flow(bare):
     """A briefly trained flow: the same cross section and the same events as without it."""
-    settings = FlowSettings(layers=4, hidden=(32,), stages=3, steps=60, final_steps=120)
+    settings = FlowSettings(layers=4, hidden=(32,), stages=3, steps=60)
     made = generator("flow", calls=20_000, settings=settings)
     assert abs(made.result.mean - bare.result.mean) < 4.5 * np.hypot(made.result.sdev, bare.result.sdev)
     found, expected = (three_jet_observables(g.generate(2000).momenta) for g in (made, bare))

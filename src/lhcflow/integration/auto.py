@@ -9,10 +9,10 @@ import numpy as np
 from .flow_method import Flowing
 from .flow_training import Training
 from .guard import SIGMAS
-from .results import Estimate, Result, combine
-from .sampler import Sampler
+from .results import Estimate, Result
 from .task import Task, spread_of
-from .vegas import Vegas, converged
+from .vegas import Vegas
+from .vegas_method import finish_with_vegas
 
 PILOT = 0.04  # share of the calls in each of the two first iterations of VEGAS+
 TOO_FEW = 20_000  # calls with which no flow is trained
@@ -27,16 +27,16 @@ def integrate_auto(task: Task) -> Result:
     pilot = [vegas.iterate(task.integrand, size) for _ in range(2)]
     choice = Choice(task, spread_of(pilot[-1]), size)
     if task.calls < TOO_FEW or not choice.flow_may_pay():
-        return _finish_with_vegas(task, vegas)
+        return finish_with_vegas(task, vegas, "auto: VEGAS+")
     flowing = Flowing(task).train(enough=choice.hopeless)
     if choice.abandoned:
-        return _finish_with_vegas(task, vegas)
+        return finish_with_vegas(task, vegas, "auto: VEGAS+")
     start = time.monotonic()
     calls_before, seconds_before = task.left, task.cost or 0.0
     flowing.iterate(max(task.left // 6, 100))
     per_point = (time.monotonic() - start) / max(calls_before - task.left, 1) - seconds_before
     if not choice.flow_is_better(spread_of(flowing.estimates[0]), max(per_point, 0.0)):
-        return _finish_with_vegas(task, vegas)
+        return finish_with_vegas(task, vegas, "auto: VEGAS+")
     result = flowing.estimate()
     return result.with_(method="auto: flow").warn(*_compare(result, pilot[-1]))
 
@@ -88,18 +88,6 @@ class Choice:
         if self.task.cost is not None:
             merit *= 1 + seconds_per_point / self.task.cost
         return merit < self.vegas_spread**2
-
-
-def _finish_with_vegas(task: Task, vegas: Vegas) -> Result:
-    iterations = 5
-    size = max(task.left // iterations, 100)
-    estimates: list[Estimate] = []
-    for _ in range(iterations):
-        estimates.append(vegas.iterate(task.integrand, size))
-        if (task.rtol or task.atol) and converged(combine(estimates), task.rtol, task.atol):
-            break
-    result = combine(estimates, method="auto: VEGAS+")
-    return result.with_(sampler=Sampler(vegas.proposal(), task.integrand, seed=task.seeds[3]))
 
 
 def _compare(result: Result, vegas: Estimate) -> tuple[str, ...]:

@@ -8,16 +8,19 @@ densities that cover the cube (uniform, or the flow as it was while the target w
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
 
 from .proposal import Proposal
+from .results import Estimate
 
 LOW = 20.0  # "the proposal is too low": f/q is this many times its mean
 SHARE = 0.05  # a smaller share of the integral in such places gives no warning
 SIGMAS = 4.0
+WIDE, FEW = 4.0, 1000.0  # sd/I per call, and effective points per iteration below which errors are doubtful
 ENOUGH = 25.0  # effective points below which a comparison of the estimates says nothing
 
 
@@ -85,6 +88,27 @@ def lost_mode_warnings(
                 "integrate with more calls"
             )
     return tuple(messages)
+
+
+def heavy_tail_warnings(iterations: Sequence[Estimate]) -> tuple[str, ...]:
+    """A warning if few points carry the estimates: then their errors are as uncertain as they are.
+
+    The effective number of points is ``n / (1 + n sdev^2 / mean^2)`` for the first component. Few of them
+    in ``n`` are the sign of a density far from the integrand's, whose largest weights were not seen yet
+    (Chatterjee and Diaconis, 1511.01437).
+    """
+    worst = math.inf
+    for one in iterations:
+        mean, sdev = float(one.mean[0]), float(one.sdev[0])
+        spread2 = one.calls * (sdev / mean) ** 2 if mean else 0.0
+        if spread2 > WIDE**2:
+            worst = min(worst, one.calls / (1 + spread2))
+    if worst > FEW:
+        return ()
+    return (
+        f"a few large values carry the integral ({worst:.0f} effective points in an iteration): its error "
+        "is not reliable and a peak may be missed; use more calls or another method",
+    )
 
 
 def _mean(values: np.ndarray) -> tuple[float, float]:

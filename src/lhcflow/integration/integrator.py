@@ -12,9 +12,8 @@ from .evaluate import Function, Integrand
 from .flow_method import integrate_flow
 from .flow_training import FlowSettings
 from .results import Result
-from .sampler import Sampler
 from .task import Task
-from .vegas import Vegas
+from .vegas_method import integrate_vegas
 
 Method = Literal["auto", "vegas", "flow"]
 
@@ -97,19 +96,18 @@ class Integrator:
         for name, value in (("rtol", rtol), ("atol", atol), ("cost", cost)):
             if value is not None and not value > 0:
                 raise InputError(f"{name} must be positive, got {value}")
-        own = not isinstance(f, Integrand)
-        integrand = (
-            Integrand(f, self.dim, torch=torch, batch=batch, workers=workers, client=client)
-            if not isinstance(f, Integrand)
-            else f
-        )
+        if isinstance(f, Integrand):
+            integrand, own = f, False
+        else:
+            integrand = Integrand(f, self.dim, torch=torch, batch=batch, workers=workers, client=client)
+            own = True
         if integrand.dim != self.dim:
             raise InputError(f"the integrand has {integrand.dim} dimensions, the integrator {self.dim}")
         before = integrand.calls
         task = Task(integrand, calls, rtol, atol, cost, quiet, self._seed.spawn(4), self.settings, before)
         try:
             if self.method == "vegas":
-                result = _integrate_vegas(task)
+                result = integrate_vegas(task)
             else:
                 result = integrate_flow(task) if self.method == "flow" else integrate_auto(task)
         finally:
@@ -119,9 +117,3 @@ class Integrator:
 
     def __repr__(self) -> str:
         return f"Integrator(dim={self.dim}, method={self.method!r})"
-
-
-def _integrate_vegas(task: Task) -> Result:
-    vegas = Vegas(task.dim, seed=task.seeds[0])
-    result = vegas.integrate(task.integrand, task.calls, rtol=task.rtol, atol=task.atol)
-    return result.with_(sampler=Sampler(vegas.proposal(), task.integrand, seed=task.seeds[3]))
