@@ -4,6 +4,8 @@ In it every dimension needs the ones before it: ``v_i = map(y_i; parameters of v
 plain way runs the network once per dimension. But a hidden unit of MADE degree d sees only the first d
 dimensions, so once v_i is known exactly the units of degree i + 1 become computable, for good. Sorted by
 degree, the weight matrices are block-triangular, and all dimensions together cost one masked pass.
+
+On the CPU that is one native call. On CUDA it is many small kernels, which :mod:`.graphed` starts at once.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from .. import _native
+from .graphed import Graphs
 from .made import MADE
 from .native import usable
 
@@ -87,6 +90,7 @@ class Plan:
             self.context_weight = torch.cat([m.weight.detach()[sorting[t]] for m, t in maps])
             self.context_bias = torch.cat([m.bias.detach()[sorting[t]] for m, t in maps])
         self.native = self._native()
+        self.graphs = Graphs()
 
     def _native(self) -> Any:
         dtype = self.last_weight.dtype
@@ -122,7 +126,8 @@ class Plan:
         """See :func:`solve`."""
         terms = self.context_terms(context)
         if self.native is None or not usable(y, terms):
-            return self.solve_torch(y, terms, inverse)
+            x, log_det = self.graphs.run(self.solve_torch, y, terms, inverse)  # plain unless on CUDA
+            return x, log_det
         y = y.detach().contiguous()
         x, log_det = torch.empty_like(y), y.new_empty(y.shape[0])
         # Through numpy: nanobind takes its arrays far faster than those of torch.
@@ -131,7 +136,7 @@ class Plan:
         return x, log_det
 
     def solve_torch(self, y: Tensor, terms: Tensor | None, inverse: bool) -> tuple[Tensor, Tensor]:
-        """The native kernel's twin."""
+        """The native kernel's twin, and what a CUDA graph replays: nothing here may wait for the device."""
         y = y[:, self.order]
         x, log_det = torch.empty_like(y), torch.empty_like(y)
         raw = [y.new_empty(y.shape[0], len(bias)) for bias in self.biases]

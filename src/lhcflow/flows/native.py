@@ -11,21 +11,24 @@ from torch.autograd import forward_ad
 from .._native import core, warn_once
 
 
-def usable(*tensors: Tensor | None) -> bool:
-    """True where native kernels may work on ``tensors``: plain CPU tensors of one type, float32 or float64.
+def usable(*tensors: Tensor | None, device: str = "cpu") -> bool:
+    """True where kernels may work on ``tensors``: plain ones on one device of the kind ``device`` ("cpu" or
+    "cuda") and of one type, float32 or float64.
 
     False under ``torch.compile``, tracing and export, ``torch.func`` transforms and forward-mode
     differentiation, all of which need operations of torch itself.
     """
     if torch.compiler.is_compiling() or torch.jit.is_tracing():  # pyright: ignore[reportPrivateImportUsage]
         return False
-    if core is None:
+    if device == "cpu" and core is None:
         warn_once()
         return False
     given = [t for t in tensors if t is not None]
-    if any(type(t) not in (Tensor, nn.Parameter) or t.device.type != "cpu" for t in given):
+    if any(type(t) not in (Tensor, nn.Parameter) or t.device.type != device for t in given):
         return False
     if given[0].dtype not in (torch.float32, torch.float64) or any(t.dtype != given[0].dtype for t in given):
+        return False
+    if device == "cuda" and any(t.device != given[0].device for t in given):
         return False
     return not _transformed()
 

@@ -1,8 +1,8 @@
 """Monotone rational-quadratic splines (1906.04032).
 
-:func:`reference` is plain torch: the twin of the native kernel and what runs on CUDA, under
-``torch.compile`` and under ``torch.func.vmap``, without indexing by booleans and without control flow that
-depends on the data.
+:func:`reference` is plain torch: the twin of the native kernel and of the one for CUDA
+(:mod:`.triton_spline`), and what runs under ``torch.compile`` and ``torch.func.vmap``, without indexing by
+booleans and without control flow that depends on the data.
 """
 
 from __future__ import annotations
@@ -87,7 +87,13 @@ def rational_quadratic(
             f" got {tuple(params.shape)}"
         )
     settings = (bins, low, high, tails, min_bin, min_derivative)
-    if usable(x, params):
+    if x.is_cuda:
+        if usable(x, params, device="cuda"):
+            from . import triton_spline  # seconds that only CUDA is worth
+
+            if bins <= triton_spline.MAX_BINS and triton_spline.works():
+                return triton_spline.TritonSpline.apply(x, params, inverse, settings)  # type: ignore[return-value]
+    elif usable(x, params):
         return _Native.apply(x, params, inverse, settings)  # type: ignore[return-value]
     return reference(x, params, inverse, *settings)
 

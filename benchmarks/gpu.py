@@ -1,0 +1,185 @@
+"""Splines and sampling of a masked autoregressive flow on CUDA, against their torch twins.
+
+    python benchmarks/gpu.py [--rounds 5] [--json docs/results/gpu.json]
+
+Splines: the Triton kernel and the twin on 2^20 elements. Sampling: one block of CaloFlow's teacher
+(2110.11377; 368 dimensions, two hidden layers of 378 units, splines of 8 bins, one context feature, as in
+`maf_sampling.py`) by one pass of the network per dimension, by the incremental twin with the spline's twin,
+the same with the Triton kernel, and as a CUDA graph.
+
+Times are those of the device's clock (CUDA events), after a warm-up; every round runs everything once in
+turn, and ratios are taken within a round. Without a CUDA device the script says so and writes nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lhcflow.flows import AutoregressiveSpline
+from lhcflow.flows.autoregressive import SplineElement
+from lhcflow.flows.incremental import Plan, solve_naive
+from lhcflow.flows.spline import MIN_BIN, MIN_DERIVATIVE, parameter_count, rational_quadratic, reference
+
+ELEMENTS, DIM, HIDDEN, BINS, BOUND = 1 << 20, 368, 378, 8, 14.0
+Work = Callable[[], Any]
+
+
+def milliseconds(work: Work, repeat: int) -> float:
+    start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+    start.record()
+    for _ in range(repeat):
+        work()
+    end.record()
+    end.synchronize()
+    return start.elapsed_time(end) / repeat
+
+
+def race(jobs: dict[str, Work], rounds: int, repeat: int) -> list[list[object]]:
+    """Rows of name, milliseconds, and median, smallest and largest ratio to the last job."""
+    for work in jobs.values():
+        for _ in range(3):
+            work()
+    times: dict[str, list[float]] = {name: [] for name in jobs}
+    for _ in range(rounds):
+        for name, work in jobs.items():
+            times[name].append(milliseconds(work, repeat))
+    last = list(times.values())[-1]
+    rows: list[list[object]] = []
+    for name, values in times.items():
+        ratios = [a / b for a, b in zip(values, last, strict=True)]
+        rows.append([name, median(values), median(ratios), min(ratios), max(ratios)])
+    return rows
+
+
+def deviation(found: tuple[Tensor, ...], expected: tuple[Tensor, ...]) -> float:
+    return max(float((a - b).abs().max()) for a, b in zip(found, expected, strict=True))
+
+
+def splines(dtype: torch.dtype, inverse: bool, rounds: int) -> tuple[list[list[object]], list[object]]:
+    """Rows of the race, and the deviations."""
+    x = torch.rand(ELEMENTS, device="cuda", dtype=dtype, requires_grad=True)
+    shape = (ELEMENTS, parameter_count(BINS, None))
+    params = torch.randn(shape, device="cuda", dtype=dtype, requires_grad=True)
+
+    def twin() -> tuple[Tensor, Tensor]:
+        return reference(x, params, inverse, BINS, 0.0, 1.0, None, MIN_BIN, MIN_DERIVATIVE)
+
+    def fused() -> tuple[Tensor, Tensor]:
+        return rational_quadratic(x, params, inverse, bins=BINS)
+
+    def step(function: Callable[[], tuple[Tensor, Tensor]]) -> tuple[Tensor, ...]:
+        y, log_det = function()
+        return torch.autograd.grad(y.sum() + log_det.sum(), (x, params))
+
+    if "TritonSpline" not in type(fused()[0].grad_fn).__name__:
+        raise SystemExit("Triton does not work here: there is nothing to compare")
+    label = [str(dtype).removeprefix("torch."), "inverse" if inverse else "forward"]
+    with torch.no_grad():
+        found = race({"twin": twin, "Triton": fused}, rounds, 10)
+        error = deviation(fused(), twin())
+    rows: list[list[object]] = [[*label, "value", *row] for row in found]
+    found = race({"twin": lambda: step(twin), "Triton": lambda: step(fused)}, rounds, 10)
+    rows += [[*label, "value and gradient", *row] for row in found]
+    return rows, [*label, error, deviation(step(fused), step(twin))]
+
+
+class TwinElement(SplineElement):
+    """The same splines without Triton."""
+
+    def __call__(self, value: Tensor, params: Tensor, inverse: bool) -> tuple[Tensor, Tensor]:
+        return reference(value, params, inverse, **self.settings)
+
+
+@torch.no_grad()
+def sampling(rounds: int, batches: list[int]) -> tuple[list[list[object]], list[list[object]]]:
+    torch.manual_seed(0)
+    layer = AutoregressiveSpline(
+        DIM, hidden=(HIDDEN, HIDDEN), bins=BINS, domain="real", bound=BOUND, context=1
+    ).cuda()
+    layer.net.final.weight.add_(0.05 * torch.randn_like(layer.net.final.weight))
+    layer.net.final.apply_mask()
+    element = TwinElement(**layer.element.settings)  # type: ignore[attr-defined]
+    plans = {"twin": Plan(layer.net, element), "Triton": Plan(layer.net, layer.element)}
+    rows: list[list[object]] = []
+    checks: list[list[object]] = []
+    for n in batches:
+        z, c = torch.randn(n, DIM, device="cuda"), torch.rand(n, 1, device="cuda")
+        terms = plans["twin"].context_terms(c)
+        jobs: dict[str, Work] = {
+            "one pass per dimension": lambda z=z, c=c: solve_naive(layer.net, element, z, c, True),
+            "incremental, twin": lambda z=z, t=terms: plans["twin"].solve_torch(z, t, True),
+            "incremental, Triton": lambda z=z, t=terms: plans["Triton"].solve_torch(z, t, True),
+            "one forward pass": lambda z=z, c=c: layer(z, c),
+            "incremental, CUDA graph": lambda z=z, c=c: layer.inverse(z, c),
+        }
+        rows += [[n, *row] for row in race(jobs, rounds, 3)]
+        expected = jobs["one pass per dimension"]()
+        found = jobs["incremental, CUDA graph"]()
+        checks.append([n, float((found[0] - expected[0]).abs().max()), deviation(found[1:], expected[1:])])
+    return rows, checks
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--batches", type=int, nargs="+", default=[1, 256, 4096])
+    parser.add_argument("--json", type=Path, default=Path("docs/results/gpu.json"))
+    args = parser.parse_args()
+    if not torch.cuda.is_available():
+        print("benchmarks/gpu.py needs a CUDA device; there is none, so nothing was measured or written")
+        return
+    torch.manual_seed(0)
+    spline_rows: list[list[object]] = []
+    spline_checks: list[list[object]] = []
+    for dtype in (torch.float32, torch.float64):
+        for inverse in (False, True):
+            rows, check = splines(dtype, inverse, args.rounds)
+            spline_rows += rows
+            spline_checks.append(check)
+    maf_rows, maf_checks = sampling(args.rounds, args.batches)
+    ratio = ["ratio (median)", "smallest", "largest"]
+    result = {
+        "title": "On CUDA: splines and sampling of a masked autoregressive flow",
+        "command": f"python benchmarks/gpu.py --rounds {args.rounds}",
+        "machine": f"{torch.cuda.get_device_name()}, torch {torch.__version__}",
+        "notes": ["Device time; ratios are to the last line of each group, within a round."],
+        "tables": [
+            {
+                "title": f"Splines of {BINS} bins on {ELEMENTS:,} elements",
+                "columns": ["type", "direction", "of", "what", "ms", *ratio],
+                "rows": spline_rows,
+            },
+            {
+                "title": "Splines: largest deviation from the twin",
+                "columns": ["type", "direction", "values", "gradients"],
+                "rows": spline_checks,
+            },
+            {
+                "title": f"Sampling one block of {DIM} dimensions, single precision",
+                "columns": ["batch", "what", "ms", *ratio],
+                "rows": maf_rows,
+            },
+            {
+                "title": "Sampling: largest deviation from one pass per dimension",
+                "columns": ["batch", "samples", "log_det"],
+                "rows": maf_checks,
+            },
+        ],
+    }
+    args.json.write_text(json.dumps(result, indent=1) + "\n")
+    for table in result["tables"]:
+        print(table["title"], *table["rows"], sep="\n  ")
+
+
+if __name__ == "__main__":
+    main()
