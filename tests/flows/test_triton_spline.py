@@ -134,6 +134,15 @@ class TestKernel:
                     assert torch.equal(y[~inside], x[~inside])
                     assert (log_det[~inside] == 0).all()
 
+    def test_small_derivatives_are_not_rounded_away(self) -> None:
+        raw = torch.linspace(-12, -4, 50, device=DEVICE)
+        x, params = torch.zeros_like(raw), torch.zeros(50, 4, device=DEVICE)
+        params[:, 2] = raw
+        settings = (1, 0.0, 1.0, None, 1e-3, 1e-3)
+        log_det = spline(x, params, False, settings)[1]
+        expected = reference(x.double(), params.double(), False, *settings)[1]
+        torch.testing.assert_close(log_det.double(), expected, rtol=0, atol=1e-5)
+
     def test_not_a_number_stays_in_its_row(self) -> None:
         x, params = (t.detach() for t in problem((6,), 5, None, torch.float32))
         x[:] = 0.5
@@ -170,3 +179,14 @@ def test_without_triton() -> None:
     from lhcflow.flows import triton_spline
 
     assert not triton_spline.works()
+
+
+def test_says_when_triton_does_not_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    from lhcflow.flows import triton_spline
+
+    monkeypatch.delenv("LHCFLOW_NATIVE", raising=False)
+    monkeypatch.setattr(triton_spline, "triton", object())  # launches nothing
+    with pytest.warns(RuntimeWarning, match="run without Triton"):
+        assert not triton_spline.works.__wrapped__()
+    monkeypatch.setenv("LHCFLOW_NATIVE", "0")
+    assert not triton_spline.works.__wrapped__()

@@ -17,6 +17,7 @@ from torch import Tensor
 
 Tensors = tuple[Tensor, ...]
 KEPT = 4
+LARGEST = 1 << 22  # elements of an argument; beyond, launches matter little and graphs hold much memory
 # A process captures one graph at a time; and copying, replaying and copying belong together.
 _lock = threading.RLock()
 
@@ -25,8 +26,9 @@ class Graphs:
     """The CUDA graphs of one function, one for each shape, type and stream of its arguments.
 
     The first call with certain shapes runs the function as it is, so that a batch that comes once costs
-    nothing extra; the second captures, all others replay. Where capturing fails, a warning says why and
-    the function itself runs from then on. The last ``KEPT`` graphs stay, with the memory they work in.
+    nothing extra; the second captures, all others replay. Arguments of more than ``LARGEST`` elements are
+    not captured. Where capturing fails, a warning says why and the function itself runs from then on. The
+    last ``KEPT`` graphs stay, with the memory they work in.
 
     The function must neither synchronise nor depend on the values of its arguments, and what else it
     reads must stay where and what it is: for new weights make a new object.
@@ -88,7 +90,7 @@ def capturable(arguments: tuple) -> bool:
     """Whether a call with these arguments may be captured or replayed now."""
     tensors = [a for a in arguments if isinstance(a, Tensor)]
     return (
-        all(type(t) is Tensor and t.is_cuda and t.numel() > 0 for t in tensors)
+        all(type(t) is Tensor and t.is_cuda and 0 < t.numel() <= LARGEST for t in tensors)
         and not torch.is_autocast_enabled("cuda")
         and not torch.cuda.is_current_stream_capturing()
     )

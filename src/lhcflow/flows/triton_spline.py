@@ -234,8 +234,8 @@ def works() -> bool:
     """
     if triton is None or os.environ.get("LHCFLOW_NATIVE") == "0":
         return False
-    x = torch.full((1,), 0.5, device="cuda")
     try:
+        x = torch.full((1,), 0.5, device="cuda")
         _launch(x, x.new_zeros(1, 4), False, (1, 0.0, 1.0, None, 1e-3, 1e-3))
         torch.cuda.synchronize()
     except Exception as error:  # whatever a compiler or driver may raise
