@@ -112,10 +112,10 @@ def generate(
     run = RunDirectory(_folder(process) if out is None else out, card, force=force, resume=resume)
     screen = console(quiet)
     screen.print(f"[bold]{process}[/bold] at {energy:g} GeV, {cut_text(cuts)}")
-    rows = [_integrate(g, calls, overweight, screen) for g in generators]
+    rows = [_integrate(g, calls, overweight, screen, run.checkpoints) for g in generators]
     if also is not None:
         screen.print(f"{also.value} phase space")
-    other_rows = [_integrate(g, calls, overweight, screen) for g in others]
+    other_rows = [_integrate(g, calls, overweight, screen, run.checkpoints) for g in others]
     with screen.status(f"writing {events:,} events"):
         lhe = run.path / "events.lhe.gz"
         main.write_lhe(lhe, events, overweight)
@@ -168,16 +168,29 @@ def _folder(process: str) -> Path:
     return Path("runs") / "_".join(sides)
 
 
-def _integrate(generator: EventGenerator, calls: int, overweight: float, screen: Any) -> Row:
-    """Integrate with one method and print a line about it."""
-    from ..processes.comparison import summarise
+def _integrate(generator: EventGenerator, calls: int, overweight: float, screen: Any, folder: Path) -> Row:
+    """Integrate with one method and print a line about it; or take over what an interrupted run had kept."""
+    import json
+    from dataclasses import asdict
+
+    from ..files import write_json
+    from ..processes.comparison import Row, summarise
 
     name = method_name(generator)
-    start = time.perf_counter()
-    generator.integrate(calls, quiet=screen.quiet)
-    seconds = time.perf_counter() - start
-    with screen.status(f"{name}: unweighting"):
-        row = summarise(generator, seconds, overweight=overweight)
+    stem = f"{generator.card()['phase_space']}-{generator.method}"
+    result_file, row_file = folder / f"{stem}.json", folder / f"{stem}.row.json"
+    if row_file.is_file():
+        generator.load(result_file)
+        saved = json.loads(row_file.read_text())
+        row = Row(**{**saved, "warnings": tuple(saved["warnings"])})
+    else:
+        start = time.perf_counter()
+        generator.integrate(calls, quiet=screen.quiet)
+        seconds = time.perf_counter() - start
+        with screen.status(f"{name}: unweighting"):
+            row = summarise(generator, seconds, overweight=overweight)
+        generator.save(result_file)
+        write_json(row_file, asdict(row))
     screen.print(
         f"  {name}: {row.cross_section:.6g} +- {row.error:.2g} pb in {row.seconds:.1f} s", style="dim"
     )

@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ..errors import InputError, RunError
+from ..training.interruptions import Interruptions
 
 Function = Callable[..., Any]
 CHUNK = 16384
@@ -105,16 +106,20 @@ class Integrand:
             return self._on_dask(chunks)
         if self.workers == 1:
             return [self._call(chunk) for chunk in chunks]
-        pool = self._processes()
         try:
-            return list(pool.map(_evaluate_in_worker, chunks))
+            # A Ctrl-C while processes start would leave some that nobody knows of.
+            with Interruptions() as interruptions:
+                pool = self._processes()
+                futures = [pool.submit(_evaluate_in_worker, chunk) for chunk in chunks]
+            interruptions.raise_pending()
+            return [future.result() for future in futures]
         except BrokenProcessPool:
             self.close()
             raise RunError(
                 "a worker process died: guard the script with `if __name__ == '__main__':`, "
                 "check its memory, or use workers=1 to see the error"
             ) from None
-        except KeyboardInterrupt:
+        except BaseException:
             self.close()
             raise
 

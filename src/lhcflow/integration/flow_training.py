@@ -141,9 +141,9 @@ class Training:
 
     @property
     def settled(self) -> bool:
-        """Whether the flow stopped improving: sd/I fell by less than a tenth in two stages."""
+        """Whether the flow stopped improving: sd/I fell by less than 5 % in two stages."""
         spreads = [stage.spread for stage in self.history[-3:]]
-        return self.done and len(self.history) > 4 and spreads[-1] > 0.9 * spreads[0]
+        return self.done and len(self.history) > 4 and spreads[-1] > 0.95 * spreads[0]
 
     @property
     def earliest(self) -> FlowProposal:

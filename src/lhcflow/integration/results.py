@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float
@@ -108,9 +108,28 @@ class Result:
             "method": self.method,
             "warnings": list(self.warnings),
             "iterations": [
-                {"mean": e.mean.tolist(), "sdev": e.sdev.tolist(), "calls": e.calls} for e in self.iterations
+                {
+                    "mean": e.mean.tolist(),
+                    "sdev": e.sdev.tolist(),
+                    "covariance": e.covariance.tolist(),
+                    "calls": e.calls,
+                }
+                for e in self.iterations
             ],
         }
+
+    @classmethod
+    def from_dict(cls, saved: dict[str, Any], sampler: Sampler | None = None) -> Result:
+        """The inverse of :meth:`to_dict`."""
+        iterations = tuple(
+            Estimate(np.array(e["mean"]), np.array(e["covariance"]), e["calls"]) for e in saved["iterations"]
+        )
+        scalar = isinstance(saved["mean"], float)
+        arrays = {
+            k: np.array(saved[k]) for k in ("mean", "sdev", "covariance") if k == "covariance" or not scalar
+        }
+        kept = {**saved, **arrays, "warnings": tuple(saved["warnings"]), "iterations": iterations}
+        return cls(**kept, sampler=sampler)
 
     def __str__(self) -> str:
         pairs = zip(np.ravel(self.mean), np.ravel(self.sdev), strict=True)

@@ -12,7 +12,7 @@ from .proposal import Proposal, inside
 from .stratification import Strata
 from .vegas_map import VegasMap
 
-DEFENSIVE = 0.05  # of the probability is spread evenly: no stratum is out of reach
+DEFENSIVE = 0.1  # of the probability is spread evenly: no stratum is out of reach
 
 
 class StratifiedProposal(Proposal):
@@ -48,9 +48,12 @@ class StratifiedProposal(Proposal):
         self.divisions = strata.divisions
         if probability is None:
             probability = _probabilities(strata)
+            probability = probability / probability.sum()
         if probability.shape != (math.prod(self.divisions.tolist()),) or (probability < 0).any():
             raise InputError("probabilities must be positive, one for each stratum")
-        self.probability = probability / probability.sum()
+        if abs(probability.sum() - 1) > 1e-9:
+            raise InputError(f"the probabilities of strata must add up to 1, not to {probability.sum():g}")
+        self.probability = probability
         self._cumulative = np.cumsum(self.probability)
         self._cumulative /= self._cumulative[-1]
 

@@ -1,12 +1,15 @@
 """From a process to unweighted events: integrate, unweight, assign flavours, write."""
 
+import json
 import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from ..errors import InputError, RunError
+from ..files import write_json
 from ..integration import Result
 from ..integration.flow_training import FlowSettings
 from ..integration.integrator import Integrator
@@ -165,6 +168,28 @@ class EventGenerator:
         if not float(result.mean) > 0:
             raise RunError(f"none of {result.calls} points passed the cuts {f.cuts.card()}: loosen them")
         self._result = result.with_(calls=result.calls + self._setup_calls)
+        return self._result
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write what :meth:`integrate` found: ``path`` (JSON), and the sampler beside it (``.npz``)."""
+        path = Path(path)
+        self._sampler.save(path.with_suffix(".npz"))
+        write_json(path, self.result.to_dict())
+
+    def load(self, path: str | os.PathLike[str]) -> Result:
+        """Take over what :meth:`save` wrote; the same events follow as if it had been integrated here.
+
+        Raises
+        ------
+        InputError
+            The files are missing or damaged.
+        """
+        path = Path(path)
+        sampler = Sampler.load(path.with_suffix(".npz"), self.cross_section)
+        try:
+            self._result = Result.from_dict(json.loads(path.read_text()), sampler)
+        except (OSError, ValueError, KeyError, TypeError):
+            raise InputError(f"{path} is not a result saved by lhcflow: remove it") from None
         return self._result
 
     def unweighting_efficiency(self, n: int = 100_000, overweight: float = 1e-3) -> Efficiency:
