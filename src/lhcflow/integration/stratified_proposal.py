@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Self
 
 import numpy as np
@@ -40,19 +39,19 @@ class StratifiedProposal(Proposal):
     ) -> None:
         self.dim = grid.dim
         self.grid = grid
-        if strata is None:
-            if divisions is None or probability is None:
-                raise InputError("a stratified proposal needs strata, or divisions and probabilities")
+        if strata is not None:
+            wanted = _probabilities(strata)
+            probability = wanted / wanted.sum()
+        elif divisions is not None and probability is not None:
             strata = Strata(divisions)
-        self._strata = strata
-        self.divisions = strata.divisions
-        if probability is None:
-            probability = _probabilities(strata)
-            probability = probability / probability.sum()
-        if probability.shape != (math.prod(self.divisions.tolist()),) or (probability < 0).any():
+        else:
+            raise InputError("a stratified proposal needs strata, or divisions and probabilities")
+        if probability.shape != (strata.count,) or (probability < 0).any():
             raise InputError("probabilities must be positive, one for each stratum")
         if abs(probability.sum() - 1) > 1e-9:
             raise InputError(f"the probabilities of strata must add up to 1, not to {probability.sum():g}")
+        self._strata = strata
+        self.divisions = strata.divisions
         self.probability = probability
         self._cumulative = np.cumsum(self.probability)
         self._cumulative /= self._cumulative[-1]
