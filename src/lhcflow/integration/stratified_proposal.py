@@ -41,18 +41,18 @@ class StratifiedProposal(Proposal):
         self.grid = grid
         if strata is not None:
             wanted = _probabilities(strata)
-            probability = wanted / wanted.sum()
+            shares: np.ndarray = wanted / wanted.sum()
         elif divisions is not None and probability is not None:
-            strata = Strata(divisions)
+            strata, shares = Strata(divisions), probability
         else:
             raise InputError("a stratified proposal needs strata, or divisions and probabilities")
-        if probability.shape != (strata.count,) or (probability < 0).any():
+        if shares.shape != (strata.count,) or (shares < 0).any():
             raise InputError("probabilities must be positive, one for each stratum")
-        if abs(probability.sum() - 1) > 1e-9:
-            raise InputError(f"the probabilities of strata must add up to 1, not to {probability.sum():g}")
+        if abs(shares.sum() - 1) > 1e-9:
+            raise InputError(f"the probabilities of strata must add up to 1, not to {shares.sum():g}")
         self._strata = strata
         self.divisions = strata.divisions
-        self.probability = probability
+        self.probability = shares
         self._cumulative = np.cumsum(self.probability)
         self._cumulative /= self._cumulative[-1]
 
