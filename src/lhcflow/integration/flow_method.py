@@ -18,7 +18,6 @@ from .sampler import Sampler
 from .task import Task, spread_of
 from .vegas import Vegas, converged
 
-TRAINING = 0.4  # share of the calls
 MOST_TRAINING = 200_000  # calls
 GRID = 0.1  # share of the training's calls that look for narrow peaks
 PROBES = 0.02  # share of the calls for the guard
@@ -62,7 +61,7 @@ class Flowing:
     def train(self, enough: Callable[[Training], bool] = lambda training: False) -> Flowing:
         """Adapt the flow; ends early where the tolerance is in reach or progress has stopped."""
         task, training = self.task, self.training
-        calls = min(int(TRAINING * task.calls), MOST_TRAINING)
+        calls = min(int(task.settings.share * task.calls), MOST_TRAINING)
         grid_calls = int(GRID * calls)
         start = time.monotonic()
         training.use_grid(tempered_grid(task.driver, training.buffer, grid_calls, self._grid_rng))

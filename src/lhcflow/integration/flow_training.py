@@ -44,6 +44,7 @@ class FlowSettings:
     layers, hidden, bins, bound : of the rational-quadratic coupling flow, with a learnable rotation in
         front of every second layer. ``bins`` None takes 16 up to three dimensions and 10 beyond.
     divergence : name, or sum of names, see :mod:`lhcflow.integration.divergences`.
+    share : of the calls, at most 200,000, that go into the training; the rest make the estimate.
     stages : batches of points in which the training calls are spent, after the first.
     first : share of the training calls that are drawn before the flow knows anything.
     effective : share of effective points that the temperature keeps in the buffer.
@@ -60,6 +61,7 @@ class FlowSettings:
     bins: int | None = None
     bound: float = 4.0
     divergence: str | Divergence = "kl+exponential"
+    share: float = 0.4
     stages: int = 8
     first: float = 0.05
     effective: float = 0.2

@@ -52,7 +52,7 @@ class EventGenerator:
     channel_weights : sequence of float, optional
         Of the three channels; by default they are optimised before the integration.
     settings : FlowSettings, optional
-        The flow and its training.
+        The flow and its training; by default most of the calls train it, since events need the sampler.
 
     Examples
     --------
@@ -83,7 +83,7 @@ class EventGenerator:
             raise InputError(f"the seed must be an integer >= 0, got {seed!r}")
         self.method: Method = method
         self.seed = seed
-        self._settings = settings
+        self._settings = settings or FlowSettings(share=0.8)
         setup, sampling, self._event_seed = np.random.SeedSequence(seed).spawn(3)
         self._sampling_seed = int(sampling.generate_state(1)[0])
         f = CrossSection(self.process, energy, cuts, phase_space, alpha_s)
