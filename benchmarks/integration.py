@@ -110,6 +110,23 @@ def rows(jobs: dict[str, dict], goal: str, quantity: str) -> list[list[object]]:
     return table
 
 
+def auto_rows(jobs: dict[str, dict]) -> list[list[object]]:
+    """Problem, seeds, median and worst of auto's error over that of the better of VEGAS+ and flow, target."""
+    table: list[list[object]] = []
+    for problem in PROBLEMS:
+        ratios = []
+        for key, auto in jobs.items():
+            if not key.startswith(f"budget/{problem}/auto/"):
+                continue
+            others = [jobs.get(key.replace("/auto/", f"/{m}/")) for m in ("vegas", "flow")]
+            best = [o["relative error"] for o in others if o and good(o)]
+            if best:
+                ratios.append(auto["relative error"] / min(best))
+        if ratios:
+            table.append([problem, len(ratios), median(ratios), max(ratios), 1.2])
+    return table
+
+
 def report(jobs: dict[str, dict], command: str, path: Path) -> None:
     head = ["problem", "method", "runs", "good", "wrong, no warning", "median", "worst", "target"]
     document = {
@@ -122,6 +139,8 @@ def report(jobs: dict[str, dict], command: str, path: Path) -> None:
              "columns": head, "rows": rows(jobs, "budget", "efficiency")},
             {"title": "Calls to a relative error of 1e-4, adaptation included",
              "columns": head, "rows": rows(jobs, "1e-4", "calls")},
+            {"title": f"Error of auto over that of the better of VEGAS+ and flow, {BUDGET:,} calls",
+             "columns": ["problem", "seeds", "median", "worst", "target"], "rows": auto_rows(jobs)},
         ],
         "notes": [
             "Good are runs with |pull| < 3 that reached the goal; others are not in the median.",
