@@ -56,10 +56,10 @@ test: $(VENV)/.installed-test
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/pyright src
-	$(BIN)/python -m pytest -n 2
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
 test-all: $(VENV)/.installed-test
-	$(BIN)/python -m pytest -n 2 -m "slow or not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "slow or not slow"
 
 # Peers are taken from their wheels or sources as they come; a script alone: python benchmarks/NAME.py --help
 BENCHMARKS = $(filter-out table,$(basename $(notdir $(wildcard benchmarks/*.py))))
