@@ -137,6 +137,8 @@ def test_ctrl_c_ends_the_workers(tmp_path):
                 return x[:, 0]
 
             if __name__ == "__main__":
+                # A background job inherits an ignored SIGINT.
+                signal.signal(signal.SIGINT, signal.default_int_handler)
                 f = Integrand(slow, 2, workers=2, chunk=1)
                 threading.Timer(3, os.kill, (os.getpid(), signal.SIGINT)).start()
                 try:
