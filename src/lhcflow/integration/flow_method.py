@@ -20,8 +20,6 @@ from .vegas import Vegas, converged
 
 MOST_TRAINING = 200_000  # calls
 GRID = 0.1  # share of the training's calls that look for narrow peaks
-PROBES = 0.02  # share of the calls for the guard
-MOST_PROBES = 20_000
 ITERATIONS = 5
 FINE = 4  # strata per dimension
 LATENT_BINS = 32  # a flow's marginal errors are smooth; more bins would adapt to noise
@@ -86,7 +84,7 @@ class Flowing:
     def estimate(self) -> Result:
         """Spend the calls that are left: first the guard's probes, then VEGAS+ on the latent cube."""
         task = self.task
-        probes = self._probes(min(int(PROBES * task.calls), MOST_PROBES))
+        probes = self._probes(task.probe_calls)
         size = max(task.left // ITERATIONS, 100)
         if task.rtol:
             size = int(np.clip(task.points_needed(self.training.spread) / 2, min(1000, size), size))

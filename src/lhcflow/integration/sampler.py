@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ..errors import InputError, RunError
+from ..files import atomic_write
 from .evaluate import Integrand
 from .proposal import Proposal, rebuild
 from .unweighting import (
@@ -154,13 +155,8 @@ class Sampler:
             {"format": FORMAT, "proposal": self.proposal.kind, "rng": self._rng.bit_generator.state}
         )
         arrays = {f"state.{name}": value for name, value in self.proposal.state().items()}
-        beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        try:
-            with beside.open("wb") as file:
-                np.savez(file, allow_pickle=False, header=np.array(header), **arrays)
-            os.replace(beside, path)
-        finally:
-            beside.unlink(missing_ok=True)
+        with atomic_write(path, "wb") as file:
+            np.savez(file, allow_pickle=False, header=np.array(header), **arrays)
 
     @classmethod
     def load(

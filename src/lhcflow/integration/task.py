@@ -10,6 +10,9 @@ from .evaluate import Integrand
 from .flow_training import FlowSettings
 from .results import Estimate
 
+PROBES = 0.02  # share of the calls for the guard
+MOST_PROBES = 20_000
+
 
 @dataclass(frozen=True)
 class Task:
@@ -42,6 +45,11 @@ class Task:
     def left(self) -> int:
         """Calls that are left."""
         return self.calls - (self.integrand.calls - self.start)
+
+    @property
+    def probe_calls(self) -> int:
+        """Calls set aside for the guard."""
+        return min(int(PROBES * self.calls), MOST_PROBES)
 
     def driver(self, x: np.ndarray) -> np.ndarray:
         """The component (n,) of the integrand that drives the adaptation."""

@@ -11,9 +11,6 @@ from .sampler import Sampler
 from .task import Task
 from .vegas import Vegas, converged
 
-PROBES = 0.02  # share of the calls for the guard
-MOST_PROBES = 20_000
-
 
 def integrate_vegas(task: Task) -> Result:
     """The method "vegas"."""
@@ -39,7 +36,7 @@ def _probe(task: Task) -> Probe:
     """Uniform points, a part of the task's calls."""
     rng = np.random.default_rng(task.seeds[2])
     uniform = Uniform(task.dim)
-    x, density = uniform.sample(max(min(int(PROBES * task.calls), MOST_PROBES), 2), rng)
+    x, density = uniform.sample(max(task.probe_calls, 2), rng)
     return Probe("uniform", x, task.driver(x), density)
 
 
