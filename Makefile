@@ -41,7 +41,7 @@ $(VENV)/.installed: $(VENV)/.created pyproject.toml $(NATIVE)
 	@touch $@
 
 $(VENV)/.installed-test: $(VENV)/.installed
-	$(INSTALL) --only-binary pythia8mc --no-build-isolation -e '.[test]'
+	$(INSTALL) --only-binary pythia8mc,fastjet,geant4_pybind --no-build-isolation -e '.[test]'
 	@touch $@
 
 $(VENV)/.installed-docs: $(VENV)/.installed
