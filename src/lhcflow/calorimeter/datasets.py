@@ -1,0 +1,315 @@
+"""Showers in HDF5: the formats of CaloGAN/CaloFlow and of the CaloChallenge, streamed in chunks."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import DTypeLike
+
+from ..errors import InputError
+from ..files import atomic_write
+from .geometries import by_voxels, geometry
+from .geometry import Geometry
+from .showers import Showers
+
+# Bytes that are read or written at once: big enough for the disk, small beside the sample.
+_CHUNK = 32 * 2**20
+
+
+class ShowerFile:
+    """Showers in a file, read a part at a time.
+
+    The format is seen from the data sets: ``layer_0``, ..., ``energy`` [GeV] and maybe ``overflow`` are
+    CaloGAN's (1705.02355); ``showers`` and ``incident_energies`` [MeV] the CaloChallenge's (2410.21611),
+    whose geometry is seen from the number of voxels.
+
+    Parameters
+    ----------
+    path : the HDF5 file.
+    geometry : name, XML file or :class:`Geometry`, where the file does not tell.
+
+    Attributes
+    ----------
+    geometry : of the showers.
+    description : of the file: its own attributes, such as the physics list.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, truncated or empty, has data sets missing or of wrong shapes, or (from the
+        reading methods) if it holds NaN, infinite or negative energies.
+
+    Examples
+    --------
+    Layer energies of a file of any size::
+
+        with ShowerFile("e+.h5") as file:
+            energies = np.concatenate([part.layer_energies() for part in file.chunks()])
+    """
+
+    def __init__(self, path: str | os.PathLike[str], geometry: str | Geometry | None = None) -> None:
+        self.path = os.fspath(path)
+        try:
+            self._file = h5py.File(self.path, "r")
+        except FileNotFoundError:
+            raise InputError(f"there is no file {self.path}") from None
+        except OSError:
+            raise InputError(f"{self.path} is not an HDF5 file, or it is truncated: make it again") from None
+        try:
+            self.geometry, self._parts, self._energy, self._overflow = _describe(self._file, geometry)
+            self._length = len(self._energy)
+            if self._length == 0:
+                raise InputError("it holds no showers")
+            self._check_shapes()
+            self.description = {k: _text(v) for k, v in self._file.attrs.items()}
+        except InputError as error:
+            self._file.close()
+            raise InputError(f"{self.path}: {error}") from None
+
+    def __enter__(self) -> ShowerFile:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def __len__(self) -> int:
+        return self._length
+
+    def read(self, start: int = 0, stop: int | None = None, dtype: DTypeLike = np.float32) -> Showers:
+        """The showers from number ``start`` up to ``stop``, read into arrays of their final size."""
+        stop = self._length if stop is None else min(stop, self._length)
+        n = max(stop - start, 0)
+        energy = np.empty(n, dtype)
+        voxels = np.empty((n, self.geometry.voxels), dtype)
+        overflow = None if self._overflow is None else np.empty((n, len(self.geometry.layers)), dtype)
+        step = self._rows_per_chunk()
+        for first in range(start, stop, step):
+            rows = slice(first, min(first + step, stop))
+            to = slice(rows.start - start, rows.stop - start)
+            self._fill(energy[to], self._energy, rows)
+            for part, columns in self._parts:
+                self._fill(voxels[to, columns], part, rows)
+            if overflow is not None and self._overflow is not None:
+                self._fill(overflow[to], self._overflow, rows)
+            self._check_values(energy[to], voxels[to], overflow if overflow is None else overflow[to], first)
+        return Showers(self.geometry, energy, voxels, overflow)
+
+    def chunks(self, size: int | None = None, dtype: DTypeLike = np.float32) -> Iterator[Showers]:
+        """All showers in parts of ``size``, or of some 32 MB."""
+        step = size or self._rows_per_chunk()
+        for start in range(0, self._length, step):
+            yield self.read(start, start + step, dtype)
+
+    def _rows_per_chunk(self) -> int:
+        return max(_CHUNK // (4 * self.geometry.voxels), 1)
+
+    def _fill(self, target: np.ndarray, source: h5py.Dataset, rows: slice) -> None:
+        try:
+            target[...] = source[rows].reshape(target.shape)
+        except OSError:
+            raise InputError(
+                f"{self.path}: {_name(source)} can't be read, the file is truncated: make it again"
+            ) from None
+
+    def _check_shapes(self) -> None:
+        n = self._length
+        layers = self.geometry.layers
+        for part, columns in self._parts:
+            shapes = {(n, columns.stop - columns.start)}
+            if self.geometry.format == "calogan":
+                shapes = {(n, *next(x.shape for x in layers if x.start == columns.start))}
+            _check_shape(part, shapes)
+        _check_shape(self._energy, {(n, 1), (n,)})
+        if self._overflow is not None:
+            _check_shape(self._overflow, {(n, len(layers))})
+
+    def _check_values(
+        self, energy: np.ndarray, voxels: np.ndarray, overflow: np.ndarray | None, first: int
+    ) -> None:
+        names = ("incident energies", "voxel energies", "overflow energies")
+        for name, values in zip(names, (energy, voxels, overflow), strict=True):
+            if values is None or not values.size:
+                continue
+            # One pass finds out that all is well: NaN fails the comparison, and so does what is negative.
+            low, high = values.min(), values.max()
+            positive = low > 0 if values.ndim == 1 else low >= 0
+            if positive and np.isfinite(high):
+                continue
+            bad = ~np.isfinite(values) | (values < 0) | ((values <= 0) if values.ndim == 1 else False)
+            row = first + int(bad.any(axis=1).argmax() if bad.ndim > 1 else bad.argmax())
+            what = "NaN or infinite" if not np.isfinite(values[bad]).all() else "negative"
+            what = "not positive" if values.ndim == 1 and what == "negative" else what
+            raise InputError(f"{self.path}: {int(bad.sum())} {name} are {what}, the first in shower {row}")
+
+
+class ShowerWriter:
+    """Write showers a part at a time; the file appears under its name when all of it is written.
+
+    Parameters
+    ----------
+    path : the HDF5 file.
+    geometry : of the showers; its ``format`` is that of the file.
+    description : attributes of the file, such as particle and physics list.
+    compression : "gzip", "lzf" or None.
+
+    Examples
+    --------
+    ::
+
+        with ShowerWriter("generated.h5", geometry("calogan"), {"particle": "e+"}) as file:
+            for part in parts:
+                file.append(part)
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        geometry: Geometry,
+        description: dict[str, str] | None = None,
+        compression: str | None = "gzip",
+    ) -> None:
+        self.geometry = geometry
+        self._stack = ExitStack()
+        target = self._stack.enter_context(atomic_write(path, "wb"))
+        self._file = self._stack.enter_context(h5py.File(target.name, "w"))
+        self._file.attrs.update(description or {})
+        self._compression = compression
+        self._length = 0
+
+    def __enter__(self) -> ShowerWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.__exit__(kind, value, trace)
+
+    def __len__(self) -> int:
+        return self._length
+
+    def append(self, showers: Showers) -> None:
+        """Add showers at the end."""
+        if showers.geometry != self.geometry:
+            raise InputError(f"the file is for {self.geometry}, the showers are in {showers.geometry}")
+        self._length += len(showers)
+        if self.geometry.format == "calogan":
+            for number in range(len(self.geometry.layers)):
+                self._add(f"layer_{number}", showers.layer(number))
+            self._add("energy", showers.energy[:, None])
+            if showers.overflow is not None:
+                self._add("overflow", showers.overflow)
+            elif "overflow" in self._file:
+                raise InputError("the showers before these had an overflow, these have none")
+        else:
+            self._add("showers", showers.voxels)
+            self._add("incident_energies", showers.energy[:, None])
+
+    def _add(self, name: str, values: np.ndarray) -> None:
+        if name not in self._file:
+            if self._length > len(values):
+                raise InputError(f"these showers have {name}, those before had none")
+            rows = int(np.clip(2**18 // max(values[:1].nbytes, 1), 1, 1024))
+            self._file.create_dataset(
+                name,
+                shape=(0, *values.shape[1:]),
+                maxshape=(None, *values.shape[1:]),
+                chunks=(rows, *values.shape[1:]),
+                dtype=values.dtype,
+                compression=self._compression,
+            )
+        dataset: Any = self._file[name]
+        dataset.resize(self._length, axis=0)
+        dataset[self._length - len(values) :] = values
+
+
+def read_showers(
+    path: str | os.PathLike[str],
+    geometry: str | Geometry | None = None,
+    *,
+    limit: int | None = None,
+    dtype: DTypeLike = np.float32,
+) -> Showers:
+    """Read a file of showers, or its first ``limit``; see :class:`ShowerFile`."""
+    with ShowerFile(path, geometry) as file:
+        return file.read(0, limit, dtype)
+
+
+def write_showers(
+    path: str | os.PathLike[str],
+    showers: Showers,
+    description: dict[str, str] | None = None,
+    compression: str | None = "gzip",
+) -> None:
+    """Write showers in the format of their geometry; see :class:`ShowerWriter`."""
+    if not len(showers):
+        raise InputError(f"there are no showers to write to {path}")
+    with ShowerWriter(path, showers.geometry, description, compression) as file:
+        step = max(_CHUNK // max(showers.voxels[:1].nbytes, 1), 1)
+        for start in range(0, len(showers), step):
+            file.append(showers[start : start + step])
+
+
+def _describe(
+    file: h5py.File, given: str | Geometry | None
+) -> tuple[Geometry, list[tuple[h5py.Dataset, slice]], h5py.Dataset, h5py.Dataset | None]:
+    """Geometry, data sets of the voxels with their columns, incident energies and overflow."""
+    wanted = None if given is None else geometry(given)
+    if "showers" in file or "incident_energies" in file:
+        showers, energy = _dataset(file, "showers"), _dataset(file, "incident_energies")
+        if showers.ndim != 2:
+            raise InputError(f"showers has shape {showers.shape}, needs (n, voxels)")
+        found = wanted or by_voxels(showers.shape[1])
+        if found is None:
+            raise InputError(
+                f"showers has {showers.shape[1]} voxels, which no known geometry has: "
+                "give it with --geometry FILE.xml"
+            )
+        if found.format != "calochallenge":
+            raise InputError(f"it is in the CaloChallenge format, {found.name} is not")
+        return found, [(showers, slice(0, found.voxels))], energy, None
+    if "layer_0" in file or "energy" in file:
+        found = wanted or geometry("calogan")
+        if found.format != "calogan":
+            raise InputError(f"it is in the CaloGAN format, {found.name} is not")
+        parts = [(_dataset(file, f"layer_{i}"), layer.slice) for i, layer in enumerate(found.layers)]
+        overflow = _dataset(file, "overflow") if "overflow" in file else None
+        return found, parts, _dataset(file, "energy"), overflow
+    names = ", ".join(file) or "nothing"
+    raise InputError(
+        f"it holds {names}; showers are in layer_0, layer_1, ..., energy (CaloGAN) "
+        "or in showers, incident_energies (CaloChallenge)"
+    )
+
+
+def _dataset(file: h5py.File, name: str) -> h5py.Dataset:
+    if name not in file:
+        raise InputError(f"the data set {name} is missing")
+    found = file[name]
+    if not isinstance(found, h5py.Dataset) or found.dtype.kind not in "fiu" or found.ndim == 0:
+        raise InputError(f"{name} is no array of numbers")
+    return found
+
+
+def _check_shape(part: h5py.Dataset, shapes: set[tuple[int, ...]]) -> None:
+    if part.shape not in shapes:
+        raise InputError(f"{_name(part)} has shape {part.shape}, needs {max(shapes, key=len)}")
+
+
+def _name(dataset: h5py.Dataset) -> str:
+    return str(dataset.name).lstrip("/")
+
+
+def _text(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
