@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from ..errors import LhcflowError
+from .calo import app as calo
 from .doctor import doctor
 from .generate import generate
 from .integrate import integrate
@@ -26,6 +27,7 @@ app = typer.Typer(
 )
 app.command()(generate)
 app.command()(integrate)
+app.add_typer(calo, name="calo")
 app.command()(doctor)
 
 
