@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import typer
 
+from .simulate import simulate
+
 app = typer.Typer(help="Calorimeter showers: evaluate them and draw them.")
 
 
 @app.callback()
 def calo() -> None:
     """Calorimeter showers: simulation, flows, evaluation and figures."""
+
+
+app.command()(simulate)

@@ -1,0 +1,6 @@
+"""``python -m lhcflow``."""
+
+from .cli import main
+
+if __name__ == "__main__":
+    main()
