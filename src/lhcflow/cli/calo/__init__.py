@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import typer
 
+from .sample import sample
 from .simulate import simulate
+from .train import train
 
 app = typer.Typer(help="Calorimeter showers: evaluate them and draw them.")
 
@@ -15,3 +17,5 @@ def calo() -> None:
 
 
 app.command()(simulate)
+app.command()(train)
+app.command()(sample)

@@ -1,0 +1,24 @@
+"""Generative models of showers."""
+
+from .caloflow import CaloFlow
+from .catalogue import MODELS, build_model, geometry_of
+from .energies import EnergyFlow
+from .model import ShowerModel
+from .preprocessing import EnergyFractions, LayerSizes, VoxelFractions
+from .training import TimeIsUp, TrainingSettings
+from .voxels import VoxelFlow
+
+__all__ = [
+    "MODELS",
+    "CaloFlow",
+    "EnergyFlow",
+    "EnergyFractions",
+    "LayerSizes",
+    "ShowerModel",
+    "TimeIsUp",
+    "TrainingSettings",
+    "VoxelFlow",
+    "VoxelFractions",
+    "build_model",
+    "geometry_of",
+]

@@ -1,0 +1,123 @@
+"""What every shower model can do: sample showers for incident energies, and be saved."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ...errors import InputError
+from ...flows import Component, load_component, save
+from ...training import History
+from .preprocessing import LayerSizes, check_showers
+from .training import TrainingSettings
+
+M = TypeVar("M", bound="ShowerModel")
+BLOCK = 256
+"""Showers per block; every block has its own random numbers, whatever the batch."""
+
+
+class ShowerModel(Component):
+    """A generative model of showers in a calorimeter of ``layers``; energies are in MeV.
+
+    Subclasses give ``train_on`` and ``_sample(incident, generator)``.
+    """
+
+    def __init__(self, layers: Sequence[int]) -> None:
+        super().__init__()
+        self.layers = LayerSizes(tuple(layers))
+
+    def train_on(
+        self,
+        incident: NDArray[np.floating[Any]],
+        voxels: NDArray[np.floating[Any]],
+        settings: TrainingSettings | None = None,
+        *,
+        folder: str | os.PathLike[str] | None = None,
+        resume: bool = False,
+    ) -> dict[str, History]:
+        """Train on showers of (n,) incident and (n, V) voxel energies in MeV; histories by name.
+
+        ``folder`` is for checkpoints, from which ``resume`` goes on.
+        """
+        raise NotImplementedError
+
+    def _sample(self, incident: Tensor, generator: torch.Generator) -> Tensor:
+        raise NotImplementedError
+
+    def batches(
+        self, incident: NDArray[np.floating[Any]] | Sequence[float], seed: int = 0
+    ) -> Iterator[NDArray[np.float32]]:
+        """Showers in blocks of at most 256, for streaming; see :meth:`sample`."""
+        energies, _ = check_showers(torch.as_tensor(np.asarray(incident)))
+        if self.training:  # eval() forgets the plans of the incremental kernel
+            self.eval()
+        for number, start in enumerate(range(0, len(energies), BLOCK)):
+            yield self._block(energies[start : start + BLOCK], seed, number)
+
+    @torch.no_grad()
+    def sample(
+        self,
+        incident: NDArray[np.floating[Any]] | Sequence[float],
+        seed: int = 0,
+        update: Callable[[int], None] | None = None,
+    ) -> NDArray[np.float32]:
+        """Showers for given incident energies.
+
+        Parameters
+        ----------
+        incident : (n,) incident energies in MeV.
+        seed : of the random numbers; the same seed gives the same showers.
+        update : called with the number of showers made so far.
+
+        Returns
+        -------
+        Voxel energies (n, V) in MeV.
+
+        Raises
+        ------
+        InputError
+            If an energy is not positive and finite.
+        """
+        parts = []
+        done = 0
+        for part in self.batches(incident, seed):
+            parts.append(part)
+            done += len(part)
+            if update is not None:
+                update(done)
+        return np.concatenate(parts)
+
+    @torch.no_grad()
+    def _block(self, incident: Tensor, seed: int, number: int) -> NDArray[np.float32]:
+        state = np.random.SeedSequence((seed, number)).generate_state(1, np.uint64)[0]
+        generator = torch.Generator().manual_seed(int(state))
+        return self._sample(incident, generator).float().numpy()
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write architecture and weights to one safetensors file, atomically."""
+        save(self, path)
+
+    @classmethod
+    def load(cls: type[M], path: str | os.PathLike[str]) -> M:
+        """Read what :meth:`save` wrote; ``ShowerModel.load`` takes every kind of model.
+
+        Raises
+        ------
+        InputError
+            If the file is missing, broken or holds something else.
+        """
+        return load_component(path, cls)
+
+
+def showers_for(model: ShowerModel, incident: Any, voxels: Any) -> tuple[Tensor, Tensor]:
+    """Showers checked against the model's geometry, (n,) and (n, V) in float64."""
+    checked = check_showers(torch.as_tensor(incident), torch.as_tensor(voxels), model.layers)
+    if len(checked[0]) < 2:
+        raise InputError("a training needs two or more showers")
+    return checked

@@ -1,0 +1,90 @@
+"""Flow II: the voxels, given incident and layer energies (2106.05285, section III B)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ...flows import Component, Flow, build, describe
+from .blocks import masked_blocks
+from .preprocessing import ALPHA, NOISE, THRESHOLD, LayerSizes, VoxelFractions, add_noise, voxel_condition
+
+
+class VoxelFlow(Component):
+    """p(voxels | E_0, ..., E_{L-1}, E_inc) with a masked spline flow over shares of the layers' energies.
+
+    Parameters
+    ----------
+    layers : number of voxels of each layer.
+    blocks, hidden, bins : of the flow, if none is given.
+    fast : "density" (the teacher, a MAF) or "sampling" (the student, an IAF).
+    noise : width in MeV of the noise per voxel in the training.
+    threshold : in MeV, below which generated voxels are empty.
+    alpha : see :func:`~lhcflow.calorimeter.models.preprocessing.logit`.
+    flow : over the V voxels, with 1 + L context features.
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[int],
+        blocks: int = 8,
+        hidden: Sequence[int] = (378, 378),
+        bins: int = 8,
+        fast: Literal["density", "sampling"] = "density",
+        noise: float = NOISE,
+        threshold: float = THRESHOLD,
+        alpha: float = ALPHA,
+        flow: Flow | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.layers = LayerSizes(tuple(layers))
+        self.shares = VoxelFractions(self.layers, noise, threshold, alpha)
+        self.flow = flow or masked_blocks(
+            self.layers.voxels,
+            1 + len(layers),
+            blocks=blocks,
+            hidden=hidden,
+            bins=bins,
+            fast=fast,
+            seed=seed,
+        )
+
+    def batch(self, batch: tuple[Tensor, ...], generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
+        """Incident energies (n,) and voxels (n, V) to what the flow is trained on, with new noise."""
+        incident, voxels = batch
+        noisy = add_noise(voxels.double(), self.shares.noise, generator)
+        energies = self.shares.noiseless(self.layers.energies(noisy))
+        return self.shares.forward(noisy).to(self.flow.dtype), self.condition(incident, energies)
+
+    def condition(self, incident: Float[Tensor, " n"], energies: Float[Tensor, "n L"]) -> Tensor:
+        """What the flow sees of incident and layer energies (n, 1 + L)."""
+        return voxel_condition(incident.double(), energies).to(self.flow.dtype)
+
+    @torch.no_grad()
+    def sample(
+        self,
+        incident: Float[Tensor, " n"],
+        energies: Float[Tensor, "n L"],
+        generator: torch.Generator | None = None,
+    ) -> Float[Tensor, "n V"]:
+        """Voxels (n, V) in MeV and float64 for energies in MeV; each layer has exactly its energy."""
+        y = self.flow.sample(len(incident), self.condition(incident, energies), generator)
+        return self.shares.inverse(y.double(), energies)
+
+    def config(self) -> dict[str, Any]:
+        return {
+            "layers": list(self.layers.sizes),
+            "noise": self.shares.noise,
+            "threshold": self.shares.threshold,
+            "alpha": self.shares.alpha,
+            "flow": describe(self.flow),
+        }
+
+    @classmethod
+    def from_config(cls, **config: Any) -> VoxelFlow:
+        return cls(**{**config, "flow": build(config["flow"])})
