@@ -106,18 +106,21 @@ def test_a_failed_save_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_files_that_are_not_flows(tmp_path: Path) -> None:
     path = tmp_path / "flow"
-    with pytest.raises(InputError, match="there is no file"):
+    with pytest.raises(InputError, match="there is no flow"):
         load(path)
     with pytest.raises(InputError, match="does not exist"):
         save(coupling_spline(1, layers=1), tmp_path / "nowhere" / "flow")
     path.write_text("not a flow")
-    with pytest.raises(InputError, match="not a readable safetensors file"):
+    with pytest.raises(InputError, match="not a readable flow"):
         load(path)
     path.write_bytes(b"")
-    with pytest.raises(InputError, match="not a readable safetensors file"):
+    with pytest.raises(InputError, match="not a readable flow"):
         load(path)
     save_file({"x": torch.zeros(1)}, path)
     with pytest.raises(InputError, match="holds no lhcflow flow"):
+        load(path)
+    save_file({"x": torch.zeros(1)}, path, metadata={"format": "lhcflow.flow/1"})
+    with pytest.raises(InputError, match="no readable architecture"):
         load(path)
     with pytest.raises(InputError):
         load(tmp_path)
@@ -129,7 +132,7 @@ def test_truncated_files(share: float, tmp_path: Path) -> None:
     save(coupling_spline(2, layers=2, hidden=(8,)), path)
     data = path.read_bytes()
     path.write_bytes(data[: int(share * len(data))])
-    with pytest.raises(InputError, match="not a readable safetensors file") as error:
+    with pytest.raises(InputError, match="not a readable flow") as error:
         load(path)
     assert "\n" not in str(error.value)
 

@@ -69,7 +69,7 @@ def test_wrong_files_are_named(tmp_path, gaussian):
     with pytest.raises(InputError, match="not a readable checkpoint"):
         load_checkpoint(tmp_path / "text")
     save_file({"x": torch.zeros(1)}, tmp_path / "foreign")
-    with pytest.raises(InputError, match="no lhcflow checkpoint"):
+    with pytest.raises(InputError, match="holds no lhcflow checkpoint"):
         load_checkpoint(tmp_path / "foreign")
     save_checkpoint(tmp_path / "parts", a=1)
     with pytest.raises(InputError, match="holds no 'b'; it holds a"):

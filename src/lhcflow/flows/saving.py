@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
 from typing import TypeVar, cast
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save as serialize
 
 from ..errors import InputError
-from ..files import atomic_write
 from .bijection import Component, build, describe
 from .flow import Flow
+from .tensor_file import read_tensors, write_tensors
 
-FORMAT = "lhcflow.flow/1"
 C = TypeVar("C", bound=Component)
 
 
@@ -34,11 +30,8 @@ def save(flow: Component, path: str | os.PathLike[str]) -> None:
     InputError
         If the folder does not exist or can't be written to.
     """
-    tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in flow.state_dict().items()}
     architecture = {"dtype": _dtype_name(flow), **describe(flow)}
-    data = serialize(tensors, metadata={"format": FORMAT, "architecture": json.dumps(architecture)})
-    with atomic_write(path, "wb") as file:
-        file.write(data)
+    write_tensors(path, "flow", flow.state_dict(), "architecture", architecture)
 
 
 def load(path: str | os.PathLike[str], device: str | torch.device = "cpu") -> Flow:
@@ -55,21 +48,8 @@ def load(path: str | os.PathLike[str], device: str | torch.device = "cpu") -> Fl
 
 def load_component(path: str | os.PathLike[str], kind: type[C], device: str | torch.device = "cpu") -> C:
     """Read any component that :func:`save` wrote; ``kind`` is the class it must have. See :func:`load`."""
+    tensors, architecture = read_tensors(path, "flow", "architecture")
     try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            # Copies: safetensors maps the file into memory, and it may be replaced while the flow lives.
-            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
-    except FileNotFoundError:
-        raise InputError(f"there is no file {path}") from None
-    except (SafetensorError, OSError) as error:
-        raise InputError(f"{path} is not a readable safetensors file: {error}") from None
-    if metadata.get("format") != FORMAT:
-        raise InputError(
-            f"{path} holds no lhcflow flow (format {metadata.get('format')!r}, expected {FORMAT!r})"
-        )
-    try:
-        architecture = json.loads(metadata["architecture"])
         dtype = getattr(torch, architecture.pop("dtype"))
         component = build(architecture).to(dtype)
         component.load_state_dict(tensors)

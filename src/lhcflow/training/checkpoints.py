@@ -5,20 +5,15 @@ One file, because a crash could come between the renames of two, and weights and
 
 from __future__ import annotations
 
-import json
 import os
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor, nn
 
 from ..errors import InputError
-from ..files import atomic_write
-
-FORMAT = "lhcflow.checkpoint/1"
+from ..flows.tensor_file import read_tensors, write_tensors
 
 
 def save_checkpoint(path: str | os.PathLike[str], **parts: Any) -> None:
@@ -32,9 +27,7 @@ def save_checkpoint(path: str | os.PathLike[str], **parts: Any) -> None:
     """
     tensors: dict[str, Tensor] = {}
     tree = {name: _pack(_state_of(part), name, tensors) for name, part in parts.items()}
-    metadata = {"format": FORMAT, "tree": json.dumps(tree)}
-    with atomic_write(path, "wb") as file:
-        file.write(save(tensors, metadata))
+    write_tensors(path, "checkpoint", tensors, "tree", tree)
 
 
 def load_checkpoint(path: str | os.PathLike[str], **parts: Any) -> dict[str, Any]:
@@ -54,18 +47,8 @@ def load_checkpoint(path: str | os.PathLike[str], **parts: Any) -> dict[str, Any
     InputError
         If the file is missing, is no checkpoint, or lacks one of ``parts``.
     """
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            # Copies: safetensors maps the file into memory, and the next checkpoint replaces it.
-            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
-    except FileNotFoundError:
-        raise InputError(f"there is no checkpoint {path}") from None
-    except (SafetensorError, OSError) as error:
-        raise InputError(f"{path} is not a readable checkpoint: {error}") from None
-    if metadata.get("format") != FORMAT:
-        raise InputError(f"{path} is no lhcflow checkpoint (format {metadata.get('format')!r})")
-    states = {name: _unpack(node, tensors) for name, node in json.loads(metadata["tree"]).items()}
+    tensors, tree = read_tensors(path, "checkpoint", "tree")
+    states = {name: _unpack(node, tensors) for name, node in tree.items()}
     for name, part in parts.items():
         if name not in states:
             raise InputError(f"the checkpoint {path} holds no {name!r}; it holds {', '.join(states)}")
@@ -118,10 +101,7 @@ def _restore(part: Any, state: Any) -> None:
 def _pack(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
     """The JSON form of ``value``; tensors go to ``tensors`` and leave their name."""
     if isinstance(value, Tensor | np.ndarray):
-        tensor = (
-            value.detach() if isinstance(value, Tensor) else torch.from_numpy(np.ascontiguousarray(value))
-        )
-        tensors[name] = tensor.cpu().contiguous().clone()
+        tensors[name] = value if isinstance(value, Tensor) else torch.from_numpy(np.ascontiguousarray(value))
         shape = list(value.shape)  # ascontiguousarray gives zero-dimensional arrays an axis
         return {"$tensor": name} if isinstance(value, Tensor) else {"$array": [name, shape]}
     if isinstance(value, dict):
