@@ -12,7 +12,6 @@ import os
 os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"
 
 import argparse
-import json
 import math
 import time
 import warnings
@@ -32,6 +31,7 @@ import zuko
 from torch import Tensor, nn
 
 from lhcflow import __version__
+from lhcflow.files import write_json
 from lhcflow.flows import CouplingSpline, Flow, Uniform, coupling_spline
 from lhcflow.flows.masks import binary_masks, make_masks
 
@@ -259,8 +259,7 @@ def main() -> None:
                 "madnis is compared with lhcflow on the unit cube, the others with linear tails.",
             ],
         }
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps(result, indent=1) + "\n")
+        write_json(options.json, result)
 
 
 if __name__ == "__main__":

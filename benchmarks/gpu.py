@@ -14,7 +14,6 @@ turn, and ratios are taken within a round. Without a CUDA device the script says
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
@@ -23,6 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lhcflow.files import write_json
 from lhcflow.flows import AutoregressiveSpline
 from lhcflow.flows.autoregressive import SplineElement
 from lhcflow.flows.incremental import Plan, solve_naive
@@ -176,7 +176,7 @@ def main() -> None:
             },
         ],
     }
-    args.json.write_text(json.dumps(result, indent=1) + "\n")
+    write_json(args.json, result)
     for table in result["tables"]:
         print(table["title"], *table["rows"], sep="\n  ")
 

@@ -1,6 +1,6 @@
 """Sampling a masked autoregressive flow of CaloFlow's size: nflows, zuko and lhcflow, one thread.
 
-    python benchmarks/maf_sampling.py [--rounds 3] [--full] [--out docs/results/maf_sampling.json]
+    python benchmarks/maf_sampling.py [--rounds 3] [--full] [--json docs/results/maf_sampling.json]
 
 The teacher of CaloFlow (2110.11377) for the CaloChallenge's data set 1: 368 dimensions, 8 blocks of two
 hidden layers of 378 units, splines of 8 bins with linear tails at 14, one context feature, permutations
@@ -33,6 +33,7 @@ from nflows.transforms import (
     ReversePermutation,
 )
 
+from lhcflow.files import write_json
 from lhcflow.flows import Flow, from_nflows
 
 DIM, HIDDEN, BLOCKS, BINS, BOUND = 368, 378, 8, 8, 14.0
@@ -190,9 +191,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 256])
     parser.add_argument("--full", action="store_true", help="run all blocks of nflows at large batches, once")
-    parser.add_argument(
-        "--json", "--out", dest="out", type=Path, default=Path("docs/results/maf_sampling.json")
-    )
+    parser.add_argument("--json", type=Path, default=Path("docs/results/maf_sampling.json"))
     args = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)
@@ -203,12 +202,13 @@ def main() -> None:
         block = zuko_block()
         zuko, version = block if block else (None, None)
         results = [rounds(flow, ours, zuko, n, args.rounds, args.full) for n in args.batches]
-    if args.out.is_file():  # batches that were not asked for stay
-        kept = json.loads(args.out.read_text())["raw"]
+    if args.json.is_file():  # batches that were not asked for stay
+        kept = json.loads(args.json.read_text())["raw"]
         results = sorted([*results, *(r for r in kept if r["n"] not in args.batches)], key=lambda r: r["n"])
     command = f"python benchmarks/maf_sampling.py --rounds {args.rounds}" + (" --full" if args.full else "")
-    args.out.write_text(json.dumps(report(results, version, command), indent=1) + "\n")
-    for row in report(results, version, command)["tables"]:
+    document = report(results, version, command)
+    write_json(args.json, document)
+    for row in document["tables"]:
         print(row["title"], *row["rows"], sep="\n  ")
 
 

@@ -12,7 +12,6 @@ import os
 os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"
 
 import argparse
-import json
 import math
 import time
 from pathlib import Path
@@ -22,6 +21,7 @@ import numpy as np
 import vegas
 
 from lhcflow import __version__
+from lhcflow.files import write_json
 from lhcflow.integration import Vegas
 from lhcflow.integration.testfunctions import by_name
 
@@ -123,8 +123,7 @@ def main() -> None:
             "for points drawn from grid and strata.",
         ],
     }
-    arguments.json.parent.mkdir(parents=True, exist_ok=True)
-    arguments.json.write_text(json.dumps(result, indent=1) + "\n")
+    write_json(arguments.json, result)
 
 
 if __name__ == "__main__":
