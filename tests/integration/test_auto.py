@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from lhcflow.integration import FlowSettings, Integrator
-from lhcflow.integration.auto import Choice
+from lhcflow.integration import FlowSettings, Integrator, Vegas
+from lhcflow.integration.auto import Choice, _recorded
+from lhcflow.integration.buffer import SampleBuffer
 from lhcflow.integration.evaluate import Integrand
 from lhcflow.integration.task import Task
 from lhcflow.integration.testfunctions import camel, polynomial
@@ -36,6 +37,22 @@ def test_easy_integrals_stay_with_vegas() -> None:
 def test_cheap_integrands_stay_with_vegas_if_time_counts() -> None:
     result = auto(6).integrate(camel(6), calls=20_000, cost=1e-9)
     assert result.method == "auto: VEGAS+"
+
+
+def test_the_first_iterations_are_the_flow_s_first_points() -> None:
+    """The buffer's mixture must be what VEGAS+ drew from: then 1/Q and f/Q have the right means.
+
+    Within 5 standard deviations of independent points, strata make them smaller: false alarm below 6e-7.
+    """
+    f = camel(3)
+    integrand = Integrand(f, 3)
+    job = Task(integrand, 40_000, None, None, None, True, np.random.SeedSequence(0).spawn(4), SMALL, 0)
+    vegas, buffer = Vegas(3, seed=2), SampleBuffer(3)
+    estimates = [_recorded(job, vegas, 10_000, buffer) for _ in range(3)]
+    assert len(buffer) == integrand.calls == sum(e.calls for e in estimates)
+    for values, exact in ((np.ones(len(buffer)), 1.0), (np.exp(buffer.log_f), f.exact)):
+        w = values / np.exp(buffer.log_density)
+        assert abs(w.mean() - exact) < 5 * w.std() / np.sqrt(len(w))
 
 
 def test_hard_integrals_get_the_flow() -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ..training.progress import progress_bar
+from .buffer import SampleBuffer
 from .flow_training import Stage, Training, train_flow
 from .grid_start import tempered_grid
 from .guard import Probe, lost_mode_warnings
@@ -33,6 +34,11 @@ def integrate_flow(task: Task) -> Result:
 class Flowing:
     """A task on its way through the method "flow": :meth:`train`, then :meth:`estimate`.
 
+    Parameters
+    ----------
+    task : what is to be integrated.
+    buffer : evaluations that the training starts with; they count as a part of its calls.
+
     Attributes
     ----------
     training : the flow's.
@@ -40,15 +46,18 @@ class Flowing:
     seconds : wall-clock time of the training.
     """
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: Task, buffer: SampleBuffer | None = None) -> None:
         self.task = task
         grid_seed, training_seed = task.seeds[1].spawn(2)
         self._grid_rng = np.random.default_rng(grid_seed)
         vegas_seed, probe_seed = task.seeds[2].spawn(2)
         self._probe_rng = np.random.default_rng(probe_seed)
         self.training = Training(task.dim, training_seed, task.settings)
+        if buffer is not None:
+            self.training.buffer = buffer
         self.vegas = Vegas(task.dim, seed=vegas_seed, bins=LATENT_BINS)
         self.estimates: list[Estimate] = []
+        self.probes: list[Probe] = []
         self.seconds = 0.0
 
     @property
@@ -60,7 +69,8 @@ class Flowing:
         """Adapt the flow; ends early where the tolerance is in reach or progress has stopped."""
         task, training = self.task, self.training
         calls = min(int(task.settings.share * task.calls), MOST_TRAINING)
-        grid_calls = int(GRID * calls)
+        known = len(training.buffer)
+        grid_calls = max(int(GRID * calls) - known, int(GRID * calls / 2))
         start = time.monotonic()
         training.use_grid(tempered_grid(task.driver, training.buffer, grid_calls, self._grid_rng))
 
@@ -77,27 +87,34 @@ class Flowing:
             def report(stage: Stage) -> None:
                 update(len(training.history), f"beta {stage.beta:.2f}, sd/I {stage.spread:.3g}")
 
-            train_flow(task.driver, training, calls - grid_calls, enough=stop, report=report)
+            train_flow(task.driver, training, calls - known - grid_calls, enough=stop, report=report)
         self.seconds = time.monotonic() - start
         return self
 
-    def estimate(self) -> Result:
-        """Spend the calls that are left: first the guard's probes, then VEGAS+ on the latent cube."""
+    def measure(self) -> Estimate:
+        """The guard's probes, and the first iteration of the estimate."""
         task = self.task
-        probes = self._probes(task.probe_calls)
+        self.probes = self._probes(task.probe_calls)
         size = max(task.left // ITERATIONS, 100)
         if task.rtol:
             size = int(np.clip(task.points_needed(self.training.spread) / 2, min(1000, size), size))
+        return self.iterate(size)
+
+    def estimate(self) -> Result:
+        """Spend the calls that are left with VEGAS+ on the latent cube."""
+        task = self.task
+        first = self.estimates[0] if self.estimates else self.measure()
+        size = first.calls
+        if task.rtol:
+            # Strata are learned for one size: from here on it stays.
+            needed = 1.2 * task.points_needed(spread_of(first))
+            size = int(np.clip(min(needed, task.left) / 3, size, max(size, task.left)))
         while task.left >= size and not self._converged():
             self.iterate(size)
-            if len(self.estimates) == 1 and task.rtol:
-                # Strata are learned for one size: from here on it stays.
-                needed = 1.2 * task.points_needed(spread_of(self.estimates[0]))
-                size = int(np.clip(min(needed, task.left) / 3, size, max(size, task.left)))
         result = combine(self.estimates, method="flow")
         mean, sdev = float(np.ravel(result.mean)[0]), float(np.ravel(result.sdev)[0])
         scale = float(np.exp(self.training.buffer.log_integral()))
-        warnings = lost_mode_warnings(mean, sdev, self.proposal, scale, probes)
+        warnings = lost_mode_warnings(mean, sdev, self.proposal, scale, self.probes)
         if not self.training.done:
             warnings = (
                 f"the training ended at beta = {self.training.beta:.2f} < 1: the flow is broader than "

@@ -32,15 +32,17 @@ def tempered_grid(
     Parameters
     ----------
     f : the integrand's driving component.
-    buffer : takes all points.
+    buffer : takes all points; those it holds already are used from the start.
     calls : evaluations, spread over ``rounds``.
     rng : random numbers.
     effective : share of effective points, see :meth:`SampleBuffer.temperature`.
     """
     grid = VegasMap(buffer.x.shape[1], bins=BINS)
-    for size in np.diff(np.arange(rounds + 1) * calls // rounds):
-        x, _ = grid.sample(int(size), rng)
-        buffer.add(x, f(x), grid)
+    sizes = np.diff(np.arange(rounds + 1) * calls // rounds).tolist()
+    for size in [0, *sizes] if len(buffer) else sizes:
+        if size:
+            x, _ = grid.sample(size, rng)
+            buffer.add(x, f(x), grid)
         log_w = buffer.log_weights(buffer.temperature(effective))
         if not np.isfinite(log_w).any():
             continue
