@@ -10,6 +10,7 @@ from .events import Events
 from .generator import EventGenerator
 from .integrand import CrossSection, gluon_channels, optimised_weights
 from .lhe import write_lhe
+from .pdf import Pdf
 from .phase_space import Rambo
 from .process import Process, Subprocess
 
@@ -24,6 +25,7 @@ __all__ = [
     "GluonPoles",
     "Multichannel",
     "Parameters",
+    "Pdf",
     "Process",
     "Rambo",
     "Row",
