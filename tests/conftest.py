@@ -1,5 +1,6 @@
 """Settings of all tests."""
 
+import jaxtyping
 import pytest
 import torch
 from hypothesis import settings
@@ -15,3 +16,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if item.get_closest_marker("gpu"):
                 item.add_marker(pytest.mark.skip(reason="no CUDA device"))
+
+
+@pytest.fixture
+def without_shape_checks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For what goes through torch.compile or torch.export: neither can trace the checks."""
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)

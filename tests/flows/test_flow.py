@@ -364,6 +364,7 @@ def test_vmap_ensemble_is_each_member_alone(make, randomize) -> None:
 
 
 @pytest.mark.filterwarnings("default")  # the compiler's own
+@pytest.mark.usefixtures("without_shape_checks")
 @pytest.mark.parametrize(
     ("kind", "backend"),
     [
