@@ -1,8 +1,8 @@
-"""Write docs/benchmarks.md from docs/results/*.json, so that no number in it is typed by hand.
+"""Write docs/benchmarks.md and the numbers of README.md from docs/results/*.json; none is typed by hand.
 
     python benchmarks/table.py [--check]
 
-With --check nothing is written, and the exit code is 1 if the page is not what the results say.
+With --check nothing is written, and the exit code is 1 if the pages are not what the results say.
 """
 
 import json
@@ -10,7 +10,10 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "docs" / "results"
 PAGE = ROOT / "docs" / "benchmarks.md"
+README = ROOT / "README.md"
+START, END = "<!-- numbers: written by benchmarks/table.py -->\n", "<!-- end of numbers -->"
 HEAD = """# Benchmarks
 
 Written by `benchmarks/table.py` from the JSON files in `docs/results`; each section names the command that
@@ -53,13 +56,94 @@ def section(path: Path) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
+def find(tables: list[dict], column: str, *row: object) -> object:
+    """The value in ``column`` of the row that begins with ``row``, in the first table that has both."""
+    for one in tables:
+        if column in one["columns"]:
+            for values in one["rows"]:
+                if values[: len(row)] == list(row):
+                    return values[one["columns"].index(column)]
+    return None
+
+
+def shown(first: str, columns: list[str], rows: list[list[object]]) -> str:
+    """A table without the columns that have no value."""
+    kept = [i for i, _ in enumerate(columns, start=1) if any(row[i] is not None for row in rows)]
+    return table(
+        [first, *(columns[i - 1] for i in kept)], [[row[0], *(row[i] for i in kept)] for row in rows]
+    )
+
+
+def numbers() -> str:
+    """The tables of README.md: a selection of the results."""
+    names = ("flow_speed", "maf_sampling", "integration", "generation")
+    speed, maf, integrals, events = (json.loads((RESULTS / f"{n}.json").read_text())["tables"] for n in names)
+    peers = ["nflows", "normflows", "zuko", "madnis", "madspace"]
+    times = [
+        [f"coupling flow, {job}", *(find(speed, "time / lhcflow's", job, peer) for peer in peers)]
+        for job in ("log_prob", "sample", "training step")
+    ]
+    times.append(
+        [
+            "madspace's flow in float64, 8 dimensions, sample",
+            *(find(speed, "time / lhcflow's", 8, peer) for peer in peers),
+        ]
+    )
+    labels = {
+        str(row[1]).split()[0].rstrip(","): row[1]
+        for row in maf[0]["rows"]
+        if str(row[1]).endswith(", inverse")
+    }
+    times += [
+        [
+            f"sampling an autoregressive flow, 368 dimensions, batch {batch}",
+            *(find(maf, "ratio (median)", batch, labels.get(peer)) for peer in peers),
+        ]
+        for batch in (1, 256)
+    ]
+    methods = {
+        "flow": "flow",
+        "auto": "auto",
+        "VEGAS+": "vegas",
+        "vegas": "peer vegas",
+        "madnis": "peer madnis",
+    }
+    problems = list(dict.fromkeys(row[0] for row in integrals[0]["rows"]))
+    errors, efficiencies = (
+        [[problem, *(find(part, "median", problem, m) for m in methods.values())] for problem in problems]
+        for part in (integrals[:1], integrals[1:2])
+    )
+    for one in events:
+        both = ("flow", "auto", "vegas")
+        values = [find([one], "efficiency", m) if m in both else None for m in methods.values()]
+        efficiencies.append([f"e⁺e⁻ → 3 jets, {one['title']}", *values])
+    efficiencies = [row for row in efficiencies if any(v is not None for v in row[1:])]
+    return "\n\n".join(
+        [
+            "CPU time that others take, in units of lhcflow's (equal architecture, one thread):",
+            shown("", peers, times),
+            "Error of an integral after 200,000 calls (standard deviation over integral, per call); the"
+            "\nfunctions are those of 2001.05486:",
+            shown("integrand", list(methods), errors),
+            "Unweighting efficiency after 200,000 calls (0.1 % of the integral in overweight points):",
+            shown("integrand", list(methods), efficiencies),
+        ]
+    )
+
+
 def main() -> int:
-    """Write or check the page."""
-    files = sorted((ROOT / "docs" / "results").glob("*.json"))
-    page = "\n\n".join([HEAD.strip(), *(section(f) for f in files)]) + "\n"
-    if "--check" in sys.argv[1:]:
-        return int(not PAGE.is_file() or PAGE.read_text() != page)
-    PAGE.write_text(page)
+    """Write or check the pages."""
+    before, _, rest = README.read_text().partition(START)
+    _, _, after = rest.partition(END)
+    pages = {
+        PAGE: "\n\n".join([HEAD.strip(), *(section(f) for f in sorted(RESULTS.glob("*.json")))]) + "\n",
+        README: f"{before}{START}{numbers()}\n{END}{after}",
+    }
+    for path, text in pages.items():
+        if "--check" not in sys.argv[1:]:
+            path.write_text(text)
+        elif not path.is_file() or path.read_text() != text:
+            return 1
     return 0
 
 
