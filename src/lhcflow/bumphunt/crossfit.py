@@ -1,0 +1,118 @@
+"""k-fold cross-fitting: every event is scored by a detector that never saw it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import clone
+
+from ..errors import InputError
+from .detectors.base import Detector, checked
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class CrossFit:
+    """What :func:`cross_fit` found.
+
+    Attributes
+    ----------
+    score : (n,) raw scores; those of different folds need not have the same scale.
+    efficiency : (n,) share of the background's reference events in the signal region with at least that
+        score in the same fold. ``efficiency < 0.01`` is a cut that keeps 1 % of the background.
+    fold : (n,) the fold in which an event was held out.
+    detectors : one trained detector per fold.
+    reference : (X, m) events that stand for the background, (r, features) and (r,), of all folds.
+    reference_efficiency : (r,) as ``efficiency``.
+    """
+
+    score: Array
+    efficiency: Array
+    fold: NDArray[np.int64]
+    detectors: list[Detector]
+    reference: tuple[Array, Array]
+    reference_efficiency: Array
+
+
+def cross_fit(
+    detector: Any,
+    X: ArrayLike,
+    m: ArrayLike,
+    labels: ArrayLike | None = None,
+    background: tuple[ArrayLike, ArrayLike] | None = None,
+    folds: int = 5,
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> CrossFit:
+    """Train a copy of ``detector`` on all folds but one, score that one, and so on.
+
+    Parameters
+    ----------
+    detector : a :class:`Detector`; it is not changed.
+    X, m, labels, background : as in :meth:`Detector.fit`. The background sample is split into folds too.
+    folds : number of folds, at least 2.
+    seed : of the folds and of the reference events.
+    progress : called with (folds done, folds) after each.
+
+    Notes
+    -----
+    Flow, classifier and everything else are trained again in each fold. Nothing of an event enters its
+    own score, so that a cut on it can't prefer the fluctuations of the data that are fitted afterwards.
+    """
+    X, m = checked(X, m)
+    if not 2 <= folds <= len(m):
+        raise InputError(f"folds must be between 2 and the number of events, got {folds}")
+    y = None if labels is None else np.asarray(labels)
+    fold = _folds(len(m), folds, seed, 0)
+    pure = None if background is None else checked(*background)
+    pure_fold = None if pure is None else _folds(len(pure[1]), folds, seed, 1)
+    score, efficiency = np.empty(len(m)), np.empty(len(m))
+    detectors, references, reference_efficiencies = [], [], []
+    for k in range(folds):
+
+        def part(held: bool, k: int = k) -> tuple[Any, ...]:
+            rows = (fold == k) == held
+            known = None if y is None else y[rows]
+            if pure is None or pure_fold is None:
+                return X[rows], m[rows], known, None
+            chosen = (pure_fold == k) == held
+            return X[rows], m[rows], known, (pure[0][chosen], pure[1][chosen])
+
+        trained = clone(detector).fit(*part(held=False))
+        held = fold == k
+        score[held] = trained.score(X[held], m[held])
+        reference = trained.reference(*part(held=True), seed=seed)
+        levels = trained.score(*reference)
+        efficiency[held] = background_efficiency(score[held], levels)
+        reference_efficiencies.append(background_efficiency(levels, levels))
+        references.append(reference)
+        detectors.append(trained)
+        if progress is not None:
+            progress(k + 1, folds)
+    together = (np.concatenate([r[0] for r in references]), np.concatenate([r[1] for r in references]))
+    return CrossFit(score, efficiency, fold, detectors, together, np.concatenate(reference_efficiencies))
+
+
+def background_efficiency(score: ArrayLike, reference: ArrayLike) -> Array:
+    """Share (n,) of the ``reference`` scores (r,) that are at least as large as each ``score`` (n,).
+
+    Examples
+    --------
+    >>> background_efficiency([0.0, 2.5, 9.0], [1.0, 2.0, 3.0, 4.0])
+    array([1. , 0.5, 0. ])
+    """
+    ordered = np.sort(np.asarray(reference, float))
+    if len(ordered) == 0:
+        raise InputError("there are no reference events to set the scale of the scores")
+    return 1 - np.searchsorted(ordered, np.asarray(score, float), side="left") / len(ordered)
+
+
+def _folds(n: int, folds: int, seed: int, stream: int) -> NDArray[np.int64]:
+    """Random folds (n,) of nearly equal size."""
+    rng = np.random.default_rng(np.random.SeedSequence((seed, 0xF0, stream)))
+    return rng.permutation(np.arange(n) % folds)

@@ -1,0 +1,51 @@
+"""ANODE: the ratio of two densities (2001.04990)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .base import Array, Training
+from .generative import GenerativeDetector
+
+
+class Anode(GenerativeDetector):
+    """Density of the data in the signal region over that of the background, both learned by flows.
+
+    The score is ``log p_in(x | m) - log p_out(x | m)``: the first flow is trained inside the region, the
+    second in the sidebands.
+
+    Parameters
+    ----------
+    signal_region, seed, random_state : see :class:`Detector`.
+    density : of both flows; see :class:`GenerativeDetector`.
+
+    Attributes
+    ----------
+    inside_ : the trained density of the signal region.
+    """
+
+    def __init__(
+        self,
+        signal_region: Any = (3.3, 3.7),
+        density: Any = None,
+        seed: int = 0,
+        random_state: int | None = None,
+    ) -> None:
+        self.signal_region = signal_region
+        self.density = density
+        self.seed = seed
+        self.random_state = random_state
+
+    def _fit(self, data: Training) -> None:
+        self._train_background(data)
+        limits = data.X.min(0), data.X.max(0)
+        self.inside_ = self._density(5).fit(data.X[data.inside], data.m[data.inside], limits)
+
+    def _score(self, X: Array, m: Array) -> Array:
+        # Both have the same limits: beyond them the densities without their edge still compare.
+        outside, log_det_outside = self.density_.preprocessing_.forward(X)
+        inside, log_det_inside = self.inside_.preprocessing_.forward(X)
+        ratio = self.inside_.latent_log_prob(inside, m) - self.density_.latent_log_prob(outside, m)
+        finite = log_det_inside > -float("inf")
+        ratio[finite] += (log_det_inside - log_det_outside)[finite]
+        return ratio

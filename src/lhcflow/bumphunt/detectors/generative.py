@@ -1,0 +1,87 @@
+"""What the detectors share that learn the density of the background in the sidebands."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import clone
+
+from ...errors import InputError
+from ..density import ConditionalDensity
+from ..mass import MassDensity
+from .base import MIN_SIDEBAND, Array, Detector, Training
+
+_REFERENCE = 200_000
+
+
+class GenerativeDetector(Detector):
+    """A detector with p(x | m) of the background, learned in the sidebands, and p(m) in the signal region.
+
+    Parameters
+    ----------
+    density : a :class:`~lhcflow.bumphunt.ConditionalDensity`, of which a copy is trained; the default one
+        if None.
+
+    Attributes
+    ----------
+    density_ : the trained density p(x | m) of the background.
+    mass_ : the :class:`~lhcflow.bumphunt.MassDensity` of the signal region.
+    """
+
+    density: Any
+
+    def sample_mass(self, n: int, seed: int | None = None) -> Array:
+        """Draw ``n`` masses (n,) in TeV from the spectrum in the signal region."""
+        self._check_trained()
+        return self.mass_.sample(n, self._sampling(seed, 10))
+
+    def sample(self, n: int, m: ArrayLike | None = None, seed: int | None = None) -> Array:
+        """Draw features (n, features) of the background.
+
+        Parameters
+        ----------
+        m : masses (n,) in TeV, or one for all; those of ``sample_mass(n, seed)`` if None.
+        seed : that of the detector if None: the same call then gives the same events.
+        """
+        self._check_trained()
+        mass = self.sample_mass(n, seed) if m is None else np.asarray(m, float)
+        if mass.shape not in ((), (n,)) or not np.isfinite(mass).all():
+            raise InputError(f"m must be finite, one number or of shape ({n},), got shape {mass.shape}")
+        return self.density_.sample(np.broadcast_to(mass, (n,)), self._sampling(seed, 11))
+
+    def _train_background(self, data: Training) -> None:
+        outside = ~data.inside
+        if outside.sum() < MIN_SIDEBAND:
+            raise InputError(f"the sidebands hold {outside.sum()} events, training needs {MIN_SIDEBAND}")
+        # The outermost values of all events: none of them may fall off the edge of the density.
+        limits = data.X.min(0), data.X.max(0)
+        self.density_ = self._density(2).fit(data.X[outside], data.m[outside], limits)
+        self.mass_ = MassDensity(data.m[data.inside], self.region_)
+
+    def _density(self, stream: int) -> ConditionalDensity:
+        """A fresh density estimator."""
+        given = ConditionalDensity() if self.density is None else clone(self.density)
+        return given.set_params(seed=self._seed(stream))  # type: ignore[return-value]
+
+    def _reference(
+        self,
+        X: Array,
+        m: Array,
+        labels: NDArray[Any] | None,
+        background: tuple[Array, Array] | None,
+        seed: int,
+    ) -> tuple[Array, Array]:
+        drawn = np.random.SeedSequence((self._seed(12), seed)).generate_state(1)[0] >> 1
+        mass = self.sample_mass(_REFERENCE, int(drawn))
+        return self.sample(_REFERENCE, mass, int(drawn)), mass
+
+    def _check_trained(self) -> None:
+        if not hasattr(self, "mass_"):
+            raise InputError(f"this {type(self).__name__} is not trained yet: call fit first")
+
+    def _sampling(self, seed: int | None, stream: int) -> np.random.Generator:
+        if seed is None:
+            return self._rng(stream)
+        return np.random.default_rng(np.random.SeedSequence((seed, stream)))

@@ -1,0 +1,59 @@
+"""The classifier of true signal against true background: what labels would make possible."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import InputError
+from .base import Array, ClassifierDetector, Training
+
+
+class Supervised(ClassifierDetector):
+    """Labelled signal against labelled background in the signal region.
+
+    Parameters
+    ----------
+    signal_region, seed, random_state : see :class:`Detector`.
+    classifier, use_mass : see :class:`ClassifierDetector`.
+    """
+
+    def __init__(
+        self,
+        signal_region: Any = (3.3, 3.7),
+        classifier: Any = None,
+        use_mass: bool = False,
+        seed: int = 0,
+        random_state: int | None = None,
+    ) -> None:
+        self.signal_region = signal_region
+        self.classifier = classifier
+        self.use_mass = use_mass
+        self.seed = seed
+        self.random_state = random_state
+
+    def _fit(self, data: Training) -> None:
+        if data.labels is None:
+            raise InputError("the supervised classifier needs labels: fit(X, m, labels)")
+        signal, background = (data.inside & (data.labels == value) for value in (1, 0))
+        for name, mask in (("signal", signal), ("background", background)):
+            if mask.sum() < 10:
+                raise InputError(
+                    f"the signal region holds {mask.sum()} labelled {name} events, 10 are needed"
+                )
+        self._train_classifier((data.X[signal], data.m[signal]), (data.X[background], data.m[background]))
+
+    def _reference(
+        self,
+        X: Array,
+        m: Array,
+        labels: NDArray[Any] | None,
+        background: tuple[Array, Array] | None,
+        seed: int,
+    ) -> tuple[Array, Array]:
+        if labels is None:
+            raise InputError("the background of the supervised classifier needs labels")
+        known = self.region_.contains(m) & (np.asarray(labels) == 0)
+        return X[known], m[known]
