@@ -142,6 +142,12 @@ class CaloFlow(ShowerModel):
         energies = self.energies.sample(incident, generator)
         return self.voxels.sample(incident, energies, generator)
 
+    @torch.no_grad()
+    def decode(self, incident: Tensor, latent_energies: Tensor, latent_voxels: Tensor) -> Tensor:
+        """Showers (n, V) in MeV of points (n, L) and (n, V) in the latent spaces of flows I and II."""
+        energies = self.energies.decode(incident, latent_energies)
+        return self.voxels.decode(incident, energies, latent_voxels)
+
     def config(self) -> dict[str, Any]:
         return {"energies": describe(self.energies), "voxels": describe(self.voxels)}
 

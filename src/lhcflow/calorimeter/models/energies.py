@@ -72,7 +72,11 @@ class EnergyFlow(Component):
         self, incident: Float[Tensor, " n"], generator: torch.Generator | None = None
     ) -> Float[Tensor, "n L"]:
         """Layer energies (n, L) in MeV and float64 for incident energies (n,) in MeV."""
-        y = self.flow.sample(len(incident), self.condition(incident), generator)
+        return self.decode(incident, self.flow.base.sample(len(incident), generator))
+
+    def decode(self, incident: Float[Tensor, " n"], latent: Float[Tensor, "n L"]) -> Float[Tensor, "n L"]:
+        """The layer energies of points (n, L) in the latent space."""
+        y, _ = self.flow.inverse(latent, self.condition(incident))
         energies = self.fractions.inverse(incident.double(), y.double())
         return VoxelFractions(self.layers, self.noise).noiseless(energies)
 

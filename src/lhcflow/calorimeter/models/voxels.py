@@ -73,7 +73,13 @@ class VoxelFlow(Component):
         generator: torch.Generator | None = None,
     ) -> Float[Tensor, "n V"]:
         """Voxels (n, V) in MeV and float64 for energies in MeV; each layer has exactly its energy."""
-        y = self.flow.sample(len(incident), self.condition(incident, energies), generator)
+        return self.decode(incident, energies, self.flow.base.sample(len(incident), generator))
+
+    def decode(
+        self, incident: Float[Tensor, " n"], energies: Float[Tensor, "n L"], latent: Float[Tensor, "n V"]
+    ) -> Float[Tensor, "n V"]:
+        """The voxels of points (n, V) in the latent space."""
+        y, _ = self.flow.inverse(latent, self.condition(incident, energies))
         return self.shares.inverse(y.double(), energies)
 
     def config(self) -> dict[str, Any]:
