@@ -5,6 +5,7 @@ from .catalogue import MODELS, build_model, geometry_of
 from .energies import EnergyFlow
 from .model import ShowerModel
 from .preprocessing import EnergyFractions, LayerSizes, VoxelFractions
+from .student import distill, new_student
 from .training import TimeIsUp, TrainingSettings
 from .voxels import VoxelFlow
 
@@ -20,5 +21,7 @@ __all__ = [
     "VoxelFlow",
     "VoxelFractions",
     "build_model",
+    "distill",
     "geometry_of",
+    "new_student",
 ]

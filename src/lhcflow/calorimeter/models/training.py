@@ -102,6 +102,7 @@ def train(
             seed=settings.seed,
             device=settings.device,
             checkpoint=checkpoint,
+            checkpoint_seconds=300.0,  # some hundred MB
             resume=resume,
             progress=settings.progress,
         )

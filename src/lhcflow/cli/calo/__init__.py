@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from .distill import distill
 from .sample import sample
 from .simulate import simulate
 from .train import train
@@ -19,3 +20,4 @@ def calo() -> None:
 app.command()(simulate)
 app.command()(train)
 app.command()(sample)
+app.command()(distill)
