@@ -1,6 +1,7 @@
 """Scattering processes: amplitudes, phase space, cuts, event generation, Les Houches event files."""
 
 from .beam import EnergyScan, FixedEnergy, GaussianSpread
+from .boson_jets import BosonJets, Resonance
 from .channels import GluonPoles, Multichannel
 from .comparison import Row, compare, summarise
 from .couplings import Parameters
@@ -8,13 +9,17 @@ from .cuts import Cuts
 from .distributions import VariableDistributions, integration_variables, three_jet_observables
 from .events import Events
 from .generator import EventGenerator
+from .hadronic import HadronicCrossSection
 from .integrand import CrossSection, gluon_channels, optimised_weights
+from .jet_cuts import JetCuts
 from .lhe import write_lhe
 from .pdf import Pdf
 from .phase_space import Rambo
 from .process import Process, Subprocess
+from .scales import Scale
 
 __all__ = [
+    "BosonJets",
     "CrossSection",
     "Cuts",
     "EnergyScan",
@@ -23,12 +28,16 @@ __all__ = [
     "FixedEnergy",
     "GaussianSpread",
     "GluonPoles",
+    "HadronicCrossSection",
+    "JetCuts",
     "Multichannel",
     "Parameters",
     "Pdf",
     "Process",
     "Rambo",
+    "Resonance",
     "Row",
+    "Scale",
     "Subprocess",
     "VariableDistributions",
     "compare",

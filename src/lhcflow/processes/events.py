@@ -22,7 +22,11 @@ class Events:
     weights : array (n,)
         In pb; their mean is the cross section. Equal for unweighted events but for the overweight ones.
     scale : array (n,)
-        Centre-of-mass energy of the event, GeV.
+        Of the hard process, GeV: the centre-of-mass energy at lepton colliders.
+    alpha_s : array (n,), optional
+        The strong coupling of each event, where it runs.
+    resonance : (PDG number, positions), optional
+        A boson that two of the outgoing particles come from.
     """
 
     momenta: np.ndarray
@@ -30,6 +34,8 @@ class Events:
     colours: np.ndarray
     weights: np.ndarray
     scale: np.ndarray
+    alpha_s: np.ndarray | None = None
+    resonance: tuple[int, tuple[int, int]] | None = None
 
     def __len__(self) -> int:
         return len(self.momenta)

@@ -1,0 +1,318 @@
+"""Cross sections of proton-proton collisions as functions on the unit cube."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ..errors import InputError
+from .boson_jets import BosonJets, Resonance
+from .couplings import Parameters
+from .events import Events
+from .integrand import GEV2_PB
+from .jet_cuts import JetCuts
+from .particles import by_pdg
+from .partonic import PartonicGroup, partonic_channels
+from .pdf import Pdf
+from .scales import Scale
+
+DEFAULT_PDF = "NNPDF31_nnlo_as_0118_luxqed"
+SUMMED_JETS = 1  # up to so many jets all partonic channels are summed at each point
+
+
+class HadronicCrossSection:
+    """The integrand of p p -> two leptons + jets: calling it gives pb, zero outside the cuts.
+
+    A point of the unit cube is a point of one channel of :class:`BosonJets`. With up to one jet the value is
+    the sum over all partonic channels; with more, a group of them is chosen like a channel of phase space, as
+    summing would cost dozens of matrix elements. If there is anything to choose, the first coordinate does:
+    category k has the share ``weights[k]`` of it.
+
+    Parameters
+    ----------
+    process : str
+        Such as ``"p p > e+ ve j"``: a pair of leptons and 0 to 3 times ``j``.
+    energy : float
+        Of the collision, GeV.
+    pdf : str or Pdf
+        Parton densities; alpha_s is theirs unless `alpha_s` fixes it.
+    cuts : JetCuts
+    scale : str or float
+        Renormalisation and factorisation scale, see :class:`Scale`.
+    parameters : mapping or Parameters, optional
+        Electroweak parameters to be changed.
+    alpha_s : float, optional
+        A coupling that does not run.
+    weights : array (categories,), optional
+        Even ones if None; see :func:`optimised_categories`.
+
+    Attributes
+    ----------
+    groups : the partonic channels, those with equal |M|^2 together.
+    categories : list of (number of the group or None for all, number of the channel).
+
+    Raises
+    ------
+    InputError
+        The process is not of this kind, or the cuts leave nothing.
+    """
+
+    def __init__(
+        self,
+        process: str,
+        energy: float = 14000.0,
+        pdf: str | Pdf = DEFAULT_PDF,
+        cuts: JetCuts | None = None,
+        scale: str | float = "m_t",
+        parameters: Parameters | Mapping[str, float] | None = None,
+        alpha_s: float | None = None,
+        weights: np.ndarray | list[float] | None = None,
+    ) -> None:
+        if process.split(">")[0].split() != ["p", "p"]:
+            raise InputError(f"{process!r}: a hadronic cross section starts with 'p p >'")
+        if isinstance(energy, bool) or not isinstance(energy, int | float) or not 0 < energy < np.inf:
+            raise InputError(f"the energy must be a positive number of GeV, got {energy!r}")
+        self.name = " ".join(process.split())
+        self.parameters = Parameters.of(parameters)
+        self.energy, self.cuts, self.scale = float(energy), cuts or JetCuts(), Scale(scale)
+        self.alpha_s = alpha_s
+        self.groups: list[PartonicGroup] = partonic_channels(self.name, self.parameters)
+        final = self.groups[0].pdg[2:]
+        leptons = [2 + i for i, pdg in enumerate(final) if by_pdg(pdg).is_lepton]
+        self.jets = [2 + i for i, pdg in enumerate(final) if not by_pdg(pdg).is_lepton]
+        if len(leptons) != 2:
+            raise InputError(f"{process!r}: a hadronic cross section needs two leptons and jets")
+        self.leptons = leptons
+        self.charged = [i for i in leptons if by_pdg(self.groups[0].pdg[i]).charge]
+        self.neutral = [i for i in leptons if i not in self.charged]
+        charge = int(sum(by_pdg(self.groups[0].pdg[i]).charge for i in leptons))
+        p = self.parameters
+        #: PDG number of the boson that the leptons come from.
+        self.boson = 24 * charge or 23
+        resonance = Resonance(p.mw, p.ww) if charge else Resonance(p.mz, p.wz, photon=True)
+        self.phase_space = BosonJets(len(self.jets), self.energy, resonance, self.cuts)
+        self.pdf = Pdf(pdf) if isinstance(pdf, str) else pdf
+        if self.jets and alpha_s is None:
+            self.pdf.alpha_s(np.array([self.parameters.mz]))  # a set without alpha_s is refused here
+        channels = range(len(self.phase_space.channels))
+        summed = len(self.jets) <= SUMMED_JETS
+        groups = [None] if summed else list(range(len(self.groups)))
+        self.categories = [(g, c) for g in groups for c in channels]
+        self.weights = self._normalised(weights)
+        # from the order of the phase space (leptons, jets) to that of the process
+        self._order = np.argsort([0, 1, *leptons, *self.jets])
+
+    def _normalised(self, weights: np.ndarray | list[float] | None) -> np.ndarray:
+        count = len(self.categories)
+        alpha = np.ones(count) if weights is None else np.array(weights, dtype=float)
+        if alpha.shape != (count,) or not np.isfinite(alpha).all() or (alpha < 0).any() or not alpha.any():
+            raise InputError(f"{count} categories need as many weights >= 0 with a sum > 0")
+        return alpha / alpha.sum()
+
+    def with_weights(self, weights: np.ndarray) -> HadronicCrossSection:
+        """The same cross section with other shares of the categories."""
+        other = copy.copy(self)
+        other.weights = self._normalised(weights)
+        return other
+
+    @property
+    def discrete(self) -> bool:
+        """Whether the first coordinate chooses a category."""
+        return len(self.categories) > 1
+
+    @property
+    def dim(self) -> int:
+        """Dimension of the unit cube."""
+        return self.phase_space.dim + self.discrete
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """Names (dim,) of the coordinates, for axes of figures."""
+        return (r"\mathrm{channel}",) * self.discrete + self.phase_space.variables
+
+    def card(self) -> dict[str, Any]:
+        """What defines the cross section, as plain numbers and strings."""
+        parameters = vars(self.parameters) | ({} if self.alpha_s is None else {"alpha_s": self.alpha_s})
+        if self.alpha_s is None:
+            parameters.pop("alpha_s")  # the densities' own
+        return {
+            "process": self.name,
+            "energy": self.energy,
+            "pdf": self.pdf.name,
+            "scale": str(self.scale),
+            "cuts": self.cuts.card(),
+            "parameters": parameters,
+        }
+
+    def __call__(self, u: np.ndarray) -> np.ndarray:
+        """The integrand in pb, (n,), at points `u` (n, dim) of the unit cube."""
+        return self.evaluate(u)[1]
+
+    def category(self, u: np.ndarray) -> np.ndarray:
+        """Numbers (n,) of the categories that points `u` (n, dim) belong to."""
+        if not self.discrete:
+            return np.zeros(len(u), dtype=np.intp)
+        edges = np.cumsum(self.weights)
+        last = np.flatnonzero(self.weights)[-1]  # rounding and u = 1 must not choose a closed category
+        return np.searchsorted(edges[:last], u[:, 0], side="right")
+
+    def momenta(self, u: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Momenta (n, particles, 4) at points `u`, which of them exist (n,), and their categories (n,).
+
+        Laboratory, GeV, incoming partons first, the outgoing in the order of the process.
+        """
+        u = np.asarray(u, dtype=float)
+        if u.ndim != 2 or u.shape[1] != self.dim:
+            raise InputError(f"points must have shape (n, {self.dim}), got {u.shape}")
+        category = self.category(u)
+        channel = np.array([c for _, c in self.categories])[category]
+        momenta, good = np.zeros((len(u), self.phase_space.particles, 4)), np.zeros(len(u), dtype=bool)
+        inner = u[:, 1:] if self.discrete else u
+        for c in np.unique(channel):
+            mine = channel == c
+            momenta[mine], good[mine] = self.phase_space.generate(inner[mine], int(c))
+        return momenta[:, self._order], good, category
+
+    def evaluate(self, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Momenta as from :meth:`momenta` and the integrand (n,) in pb."""
+        momenta, passed, category = self.momenta(u)
+        value = np.zeros(len(momenta))
+        index = np.flatnonzero(passed)
+        index = index[self.cuts(momenta[index], self.jets, self.charged, self.neutral)]
+        if len(index):
+            group = np.array([-1 if g is None else g for g, _ in self.categories])[category[index]]
+            differential = self._differential(momenta[index], group)
+            value[index] = differential / self._density(momenta[index], group)
+        return momenta, value
+
+    def _density(self, momenta: np.ndarray, group: np.ndarray) -> np.ndarray:
+        """Density (n,) of the points within what is chosen with them: sum_c alpha_gc g_c(p)."""
+        order = [0, 1, *self.leptons, *self.jets]
+        densities = self.phase_space.densities(momenta[:, order])
+        alpha = self.weights.reshape(-1, densities.shape[1])
+        return np.einsum("nc,nc->n", densities, alpha[np.maximum(group, 0)])
+
+    def _differential(self, momenta: np.ndarray, group: np.ndarray) -> np.ndarray:
+        """d sigma / dx1 dx2 dPhi (n,) in pb: of the group (n,), or of all of them where it is -1."""
+        if len(momenta) and group[0] < 0:
+            return self.contributions(momenta).sum(axis=1)
+        result = np.empty(len(momenta))
+        f1, f2, alpha_s, flux = self._partons(momenta)
+        for g in np.unique(group):
+            mine = group == g
+            pairs = self._luminosities(self.groups[g], f1[mine], f2[mine])
+            squared = self.groups[g].squared_amplitude(momenta[mine], alpha_s[mine])
+            result[mine] = flux[mine] * pairs.sum(axis=1) * squared
+        return result
+
+    def contributions(self, momenta: np.ndarray) -> np.ndarray:
+        """d sigma / dx1 dx2 dPhi in pb of each group, (n, groups), at `momenta` (n, particles, 4)."""
+        f1, f2, alpha_s, flux = self._partons(momenta)
+        result = np.empty((len(momenta), len(self.groups)))
+        for g, group in enumerate(self.groups):
+            luminosity = self._luminosities(group, f1, f2).sum(axis=1)
+            result[:, g] = flux * luminosity * group.squared_amplitude(momenta, alpha_s)
+        return result
+
+    def _partons(self, momenta: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Densities x f (n, 14) of both beams, alpha_s (n,), and (hbar c)^2 / (2 s x1 x2) in units of x f."""
+        x1, x2 = (2 * momenta[:, i, 0] / self.energy for i in (0, 1))
+        q = self.scales(momenta)
+        flux = GEV2_PB / (2 * x1 * x2 * self.energy**2) / (x1 * x2)
+        return self.pdf.xfx(x1, q), self.pdf.xfx(x2, q), self.coupling(q), flux
+
+    def scales(self, momenta: np.ndarray) -> np.ndarray:
+        """Renormalisation and factorisation scale (n,) in GeV."""
+        return self.scale(momenta, self.leptons, self.jets)
+
+    def coupling(self, q: np.ndarray) -> np.ndarray:
+        """alpha_s (n,) at scales `q` (n,) in GeV."""
+        if self.alpha_s is not None or not self.jets:
+            return np.full(len(q), self.parameters.alpha_s if self.alpha_s is None else self.alpha_s)
+        return self.pdf.alpha_s(q)
+
+    def _luminosities(self, group: PartonicGroup, f1: np.ndarray, f2: np.ndarray) -> np.ndarray:
+        """mult x1 f_a x2 f_b (n, pairs) of the group's pairs of incoming partons."""
+        pairs, multiplicity = group.initial_states
+        a, b = (np.array([self.pdf.column(int(i)) for i in pairs[:, beam]]) for beam in (0, 1))
+        return f1[:, a] * f2[:, b] * multiplicity
+
+    def events(self, u: np.ndarray, weights: np.ndarray, rng: np.random.Generator) -> Events:
+        """Events at points `u` (n, dim) with `weights` (n,) in pb; partons, colours and sides are drawn."""
+        momenta, _, category = self.momenta(u)
+        group = np.array([-1 if g is None else g for g, _ in self.categories])[category]
+        if len(group) and group[0] < 0:
+            group = _draw(self.contributions(momenta), rng)
+        f1, f2, alpha_s, _ = self._partons(momenta)
+        pdg = np.zeros(momenta.shape[:2], dtype=np.int64)
+        colours = np.zeros((*momenta.shape[:2], 2), dtype=np.int64)
+        for g in np.unique(group):
+            mine = np.flatnonzero(group == g)
+            chosen = self.groups[g]
+            pairs, multiplicity = chosen.initial_states
+            pair = _draw(self._luminosities(chosen, f1[mine], f2[mine]), rng)
+            within = (rng.random(len(mine)) * multiplicity[pair]).astype(np.intp)
+            rows = [np.flatnonzero((chosen.members[:, :2] == p).all(axis=1)) for p in pairs]
+            pdg[mine] = chosen.members[[rows[i][j] for i, j in zip(pair, within, strict=True)]]
+            colours[mine] = chosen.colour_flows(momenta[mine], rng.random(len(mine)))
+        mirror = rng.random(len(momenta)) < 0.5  # each point stands for itself and its mirror image
+        momenta[mirror, :, 3] *= -1
+        for array in (momenta, pdg, colours):
+            array[mirror, :2] = array[mirror, 1::-1]
+        return Events(
+            momenta,
+            pdg,
+            colours,
+            np.asarray(weights, dtype=float),
+            self.scales(momenta),
+            alpha_s=alpha_s,
+            resonance=(self.boson, (self.leptons[0], self.leptons[1])),
+        )
+
+
+def _draw(shares: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Column numbers (n,) in proportion to `shares` (n, k); negative ones count as zero."""
+    cumulative = np.cumsum(np.maximum(shares, 0), axis=1)
+    chosen = (cumulative <= (rng.random(len(shares)) * cumulative[:, -1])[:, None]).sum(axis=1)
+    return np.minimum(chosen, shares.shape[1] - 1)
+
+
+def optimised_categories(
+    integrand: HadronicCrossSection,
+    seed: int | np.random.SeedSequence = 0,
+    points: int = 10_000,
+    iterations: int = 5,
+) -> np.ndarray:
+    """Shares of the categories with a small variance, found before any other adaptation.
+
+    Iterates alpha_k -> alpha_k sqrt(W_k), W_k the mean of g_k / g * weight^2
+    (Kleiss, Pittau, hep-ph/9405257, section 3); shares under 1e-4 of an even one become 0.
+
+    Returns
+    -------
+    array (categories,), sum 1
+    """
+    rng = np.random.default_rng(seed)
+    alpha = integrand.weights
+    channels = len(integrand.phase_space.channels)
+    order = [0, 1, *integrand.leptons, *integrand.jets]
+    for _ in range(iterations):
+        trial = integrand.with_weights(alpha)
+        u = rng.random((points, trial.dim))
+        momenta, weight = trial.evaluate(u)
+        good = np.flatnonzero(weight != 0)
+        if not len(good):
+            break
+        row = trial.category(u[good]) // channels
+        densities = trial.phase_space.densities(momenta[good][:, order])
+        shares = alpha.reshape(-1, channels)
+        square = weight[good] ** 2 / np.einsum("nc,nc->n", densities, shares[row])
+        variance = np.zeros_like(shares)
+        np.add.at(variance, row, densities * square[:, None])
+        alpha = (shares * np.sqrt(variance / points)).ravel()
+        alpha = np.where(alpha < 1e-4 / len(alpha) * alpha.sum(), 0, alpha)
+        alpha = alpha / alpha.sum()
+    return alpha
