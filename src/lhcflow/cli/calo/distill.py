@@ -14,9 +14,7 @@ from .train import MODEL_FILE, finish, parameters
 
 
 def distill(
-    teacher: Annotated[
-        Path, typer.Argument(metavar="RUN", help="Folder of a training, or model file.")
-    ],
+    teacher: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a training, or model file.")],
     showers: Annotated[Path, typer.Argument(metavar="SHOWERS.h5", help="Where the student follows it.")],
     out: Out,
     epochs: Annotated[int, typer.Option(min=1, help="Passes through the showers.")] = 100,
