@@ -1,0 +1,131 @@
+"""Cross sections of proton-proton collisions. Statistical tests allow 4.5 standard deviations."""
+
+import numpy as np
+import pytest
+from scipy.integrate import quad
+
+from lhcflow import InputError
+from lhcflow.processes import HadronicCrossSection, JetCuts, Parameters, Pdf
+
+HBARC2 = 0.3893793721e9  # pb GeV^2
+WIDE = JetCuts(min_mass=20.0, max_mass=2000.0)
+LO = "NNPDF31_lo_as_0130"
+
+
+def estimate(f, n, seed=1):
+    w = f(np.random.default_rng(seed).random((n, f.dim)))
+    return w.mean(), w.std() / n**0.5
+
+
+def textbook_w(energy, pdf, p, low, high):
+    """sigma(W+ -> e+ ve) in pb, from sigma_hat = pi alpha^2 s / (36 sw^4 |s - mw^2 + i mw ww|^2)."""
+
+    def luminosity(tau):  # int dx/x f f, u d~ + c s~ from both sides
+        y = np.linspace(0, -np.log(tau) / 2, 201)
+        q = np.full_like(y, energy * tau**0.5)
+        a, b = (pdf.xfx(tau**0.5 * np.exp(sign * y) * (1 - 1e-12), q) for sign in (1, -1))
+        total = 0.0
+        for up, down in ((2, -1), (4, -3)):
+            i, j = pdf.column(up), pdf.column(down)
+            total = total + a[:, i] * b[:, j] + a[:, j] * b[:, i]
+        return 2 * np.trapezoid(total, y) / tau
+
+    def integrand(t):  # s = m^2 + m w tan t
+        s = p.mw**2 + p.mw * p.ww * np.tan(t)
+        sigma = np.pi * p.alpha**2 * s / (36 * p.sin2thetaw**2) / (p.mw * p.ww)
+        return sigma * luminosity(s / energy**2) / energy**2
+
+    ends = [np.arctan((m * m - p.mw**2) / (p.mw * p.ww)) for m in (low, high)]
+    return HBARC2 * quad(integrand, *ends, limit=100, epsrel=1e-4)[0]
+
+
+def test_w_production_against_quadrature_and_another_generator():
+    """The textbook formula, and 10458.6 +- 7.0 pb of an independent generator."""
+    f = HadronicCrossSection("p p > e+ ve", 14000, LO, WIDE, "m_ll")
+    mean, error = estimate(f, 200_000)
+    exact = textbook_w(14000.0, f.pdf, f.parameters, 20, 2000)
+    assert exact == pytest.approx(10458.6, abs=3 * 7.0)
+    assert abs(mean - exact) < 4.5 * error
+    assert error < 0.005 * exact
+
+
+@pytest.mark.slow
+def test_w_production_to_a_permille():
+    f = HadronicCrossSection("p p > e+ ve", 14000, LO, WIDE, "m_ll")
+    mean, error = estimate(f, 3_000_000)
+    assert abs(mean - 10458.6) < 3 * np.hypot(error, 7.0)
+    assert mean == pytest.approx(10458.6, rel=0.01)
+
+
+def test_charge_conjugates_differ_as_the_densities_do():
+    """More u than d in protons: more W+ than W-."""
+    plus, minus = (HadronicCrossSection(f"p p > {v}") for v in ("e+ ve", "e- ve~"))
+    assert plus.boson == 24
+    assert minus.boson == -24
+    assert 1.2 < estimate(plus, 40_000)[0] / estimate(minus, 40_000)[0] < 1.5
+
+
+def test_values_are_symmetric_under_reflection():
+    """The sum over channels does not tell the two protons apart."""
+    f = HadronicCrossSection("p p > e+ ve j")
+    momenta, good, _ = f.momenta(np.random.default_rng(3).random((500, f.dim)))
+    momenta = momenta[good]
+    mirror = momenta * np.array([1.0, 1.0, 1.0, -1.0])
+    mirror[:, :2] = mirror[:, 1::-1]
+    np.testing.assert_allclose(
+        f.contributions(mirror).sum(axis=1), f.contributions(momenta).sum(axis=1), rtol=1e-9
+    )
+
+
+def test_order_of_the_particles_does_not_matter():
+    first, second = (HadronicCrossSection(f"p p > {v}", alpha_s=0.12) for v in ("e+ ve j", "j ve e+"))
+    u = np.random.default_rng(4).random((2000, 7))
+    assert second.leptons == [3, 4]
+    a, b = estimate(first, 20_000), estimate(second, 20_000)
+    assert abs(a[0] - b[0]) < 4.5 * np.hypot(a[1], b[1])
+    np.testing.assert_array_equal(first.scales(first.momenta(u)[0]), second.scales(second.momenta(u)[0]))
+
+
+def test_events_are_physical():
+    f = HadronicCrossSection("p p > e+ ve j")
+    rng = np.random.default_rng(5)
+    events = f.events(rng.random((3000, f.dim)), np.ones(3000), rng)
+    p, pdg, colours = events.momenta, events.pdg, events.colours
+    np.testing.assert_allclose(p[:, :2].sum(axis=1), p[:, 2:].sum(axis=1), atol=1e-8)
+    assert (p[:, 0, 3] > 0).all()
+    assert (p[:, 1, 3] < 0).all()
+    assert ((pdg[:, 2] == -11) & (pdg[:, 3] == 12)).all()
+    charge = np.zeros(len(pdg))
+    for i in range(5):
+        q = pdg[:, i]
+        quark = np.where(q % 2 == 0, 2, -1) * np.sign(q) * (abs(q) < 7)
+        charge += (quark + 3 * (q == -11)) * (-1 if i < 2 else 1)
+    assert (charge == 0).all()
+    for i in range(5):  # colour to colour carriers only
+        carries = np.stack(
+            [
+                (pdg[:, i] == 21) | ((pdg[:, i] > 0) & (pdg[:, i] < 7)),
+                (pdg[:, i] == 21) | ((pdg[:, i] < 0) & (pdg[:, i] > -7)),
+            ],
+            axis=1,
+        )
+        np.testing.assert_array_equal(colours[:, i] > 0, carries)
+    forward = np.mean((p[:, 2] + p[:, 3])[:, 3] > 0)
+    assert abs(forward - 0.5) < 4.5 * 0.5 / len(p) ** 0.5
+    np.testing.assert_allclose(events.alpha_s, f.pdf.alpha_s(events.scale))
+
+
+def test_wrong_input():
+    with pytest.raises(InputError, match="starts with 'p p >'"):
+        HadronicCrossSection("e+ e- > j j")
+    with pytest.raises(InputError, match="energy must be"):
+        HadronicCrossSection("p p > e+ ve", -1.0)
+    with pytest.raises(InputError, match="no PDF set"):
+        HadronicCrossSection("p p > e+ ve", pdf="nothing")
+    with pytest.raises(InputError, match="1 categories need"):
+        HadronicCrossSection("p p > e+ ve", weights=[1.0, 1.0])
+    f = HadronicCrossSection("p p > e+ ve", pdf=Pdf(LO), parameters=Parameters(alpha=0.007))
+    assert f.card()["pdf"] == LO
+    assert f.card()["parameters"]["alpha"] == 0.007
+    with pytest.raises(InputError, match=r"shape \(n, 4\)"):
+        f(np.zeros((3, 5)))
