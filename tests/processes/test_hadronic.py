@@ -1,11 +1,12 @@
 """Cross sections of proton-proton collisions. Statistical tests allow 4.5 standard deviations."""
 
 import numpy as np
+import pylhe
 import pytest
 from scipy.integrate import quad
 
 from lhcflow import InputError
-from lhcflow.processes import HadronicCrossSection, JetCuts, Parameters, Pdf
+from lhcflow.processes import HadronicCrossSection, JetCuts, Parameters, Pdf, write_lhe
 
 HBARC2 = 0.3893793721e9  # pb GeV^2
 WIDE = JetCuts(min_mass=20.0, max_mass=2000.0)
@@ -129,3 +130,34 @@ def test_wrong_input():
     assert f.card()["parameters"]["alpha"] == 0.007
     with pytest.raises(InputError, match=r"shape \(n, 4\)"):
         f(np.zeros((3, 5)))
+
+
+def test_pythia_showers_events_with_a_resonance(tmp_path):
+    """W + jet with running alpha_s and the W in the event: read by Pythia, momentum conserved."""
+    import pythia8mc
+
+    f = HadronicCrossSection("p p > e+ ve j")
+    rng = np.random.default_rng(6)
+    events = f.events(rng.random((60, f.dim)), np.ones(60), rng)
+    common = {
+        "cross_section": 1.0,
+        "error": 0.1,
+        "max_weight": 1.0,
+        "alpha": f.parameters.alpha,
+        "alpha_s": 0.118,
+    }
+    path = tmp_path / "w.lhe"
+    write_lhe(path, [events], beams=((2212, 7000.0), (2212, 7000.0)), unweighted=True, **common)
+    first, *_ = pylhe.LHEFile.fromfile(str(path)).events
+    assert first.eventinfo.aqcd == pytest.approx(events.alpha_s[0])
+    assert [p.id for p in first.particles[2:5]] == [24, -11, 12]
+    assert [p.mother1 for p in first.particles[2:]] == [1, 3, 3, 1]
+    pythia = pythia8mc.Pythia("", False)
+    for line in ("Beams:frameType = 4", f"Beams:LHEF = {path}", "Print:quiet = on"):
+        assert pythia.readString(line)
+    assert pythia.init()
+    for _ in range(30):
+        assert pythia.next()
+        final = [p for p in pythia.event if p.isFinal()]
+        assert abs(sum(p.e() for p in final) - 14000) < 1e-2
+        assert any(p.id() == -11 for p in final)

@@ -43,7 +43,7 @@ def write_lhe(
     unweighted : bool
         True if all weights are equal (IDWTUP = 3), False if they are to be read (IDWTUP = 4).
     alpha, alpha_s : float
-        Couplings written with every event.
+        Couplings written with every event; the events' own alpha_s if they have one.
     card : mapping, optional
         Put as JSON into the header: what is needed to repeat the run.
 
@@ -98,20 +98,25 @@ def _head(
 
 
 def _write_events(out: io.TextIOWrapper, events: Events, alpha: float, alpha_s: float) -> None:
-    particles = events.momenta.shape[1]
+    """Each event as lines of text; a resonance stands between the incoming particles and its products."""
     columns = " ".join(["%.16e"] * 4)
-    incoming = f"%d -1 0 0 %d %d {columns} 0. 0. 9.\n"
-    outgoing = f"%d 1 1 2 %d %d {columns} 0. 0. 9.\n"
-    event = (
-        f"<event>\n{particles} 1 %.10e %.10e {alpha:.10e} {alpha_s:.10e}\n"
-        + 2 * incoming
-        + (particles - 2) * outgoing
-        + "</event>\n"
-    )
+    lines = [f"%d -1 0 0 %d %d {columns} 0. 0. 9.\n"] * 2
     order = np.concatenate([events.momenta[..., 1:], events.momenta[..., :1]], axis=-1)  # px py pz E
     numbers = np.concatenate([events.pdg[..., None], events.colours, order], axis=-1)
-    rows = np.concatenate(
-        [events.weights[:, None], events.scale[:, None], numbers.reshape(len(events), -1)], axis=1
-    )
+    blocks = list(np.moveaxis(numbers, 1, 0))
+    mothers = ["1 2"] * (len(blocks) - 2)
+    if events.resonance is not None:
+        pdg, products = events.resonance
+        boson = order[:, list(products)].sum(axis=1)
+        mass = np.sqrt(np.maximum(boson[:, 3] ** 2 - (boson[:, :3] ** 2).sum(axis=1), 0))
+        head = np.tile([float(pdg), 0.0, 0.0], (len(boson), 1))
+        blocks.insert(2, np.concatenate([head, boson, mass[:, None]], axis=1))
+        lines.append(f"%d 2 1 2 %d %d {columns} %.16e 0. 9.\n")
+        for i in products:
+            mothers[i - 2] = "3 3"
+    lines += [f"%d 1 {mother} %d %d {columns} 0. 0. 9.\n" for mother in mothers]
+    event = f"<event>\n{len(blocks)} 1 %.10e %.10e {alpha:.10e} %.10e\n{''.join(lines)}</event>\n"
+    strong = np.full(len(events), alpha_s) if events.alpha_s is None else events.alpha_s
+    rows = np.concatenate([np.stack([events.weights, events.scale, strong], axis=1), *blocks], axis=1)
     for row in rows.tolist():
         out.write(event % tuple(row))
