@@ -1,0 +1,140 @@
+"""Sampling whole showers of the CaloGAN geometry: teacher, student and nflows of the same architecture.
+
+    python benchmarks/calo_sampling.py [--rounds 3] [--json docs/results/calo_sampling.json]
+
+One CPU thread, CPU time. lhcflow's times are those of flow I, flow II and the postprocessing to MeV per voxel
+(504 voxels; 2106.05285: flow II of 8 blocks, two hidden layers of 378, splines of 8 bins); nflows' are those
+of its flow II alone: the inverse of the masked flow (teacher) and one forward pass (what a student costs).
+Weights are initial ones: times do not depend on them. At batches above 1 nflows' teacher runs one of its 8
+equal blocks, counted 8 times.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import torch
+from nflows.distributions import StandardNormal
+from nflows.flows import Flow as NflowsFlow
+from nflows.transforms import (
+    CompositeTransform,
+    MaskedPiecewiseRationalQuadraticAutoregressiveTransform,
+    RandomPermutation,
+    ReversePermutation,
+)
+
+from lhcflow.calorimeter.models import CaloFlow, new_student
+from lhcflow.files import write_json
+
+LAYERS, HIDDEN, BLOCKS, BINS, BOUND = (288, 144, 72), 378, 8, 8, 14.0
+DIM = sum(LAYERS)
+GEANT4 = 550.0  # ms of CPU time per e+ shower of 1 to 100 GeV in this geometry, with the data-free physics
+
+
+def nflows_flow() -> NflowsFlow:
+    parts: list[torch.nn.Module] = []
+    for index in range(BLOCKS):
+        if index:
+            parts.append(ReversePermutation(DIM) if index % 2 else RandomPermutation(DIM))
+        parts.append(
+            MaskedPiecewiseRationalQuadraticAutoregressiveTransform(
+                features=DIM,
+                hidden_features=HIDDEN,
+                context_features=1 + len(LAYERS),
+                num_bins=BINS,
+                tails="linear",
+                tail_bound=BOUND,
+                num_blocks=1,
+                use_residual_blocks=False,
+            )
+        )
+    return NflowsFlow(CompositeTransform(parts), StandardNormal([DIM])).eval()
+
+
+def seconds(work: Callable[[], Any], repeat: int = 1) -> float:
+    """Best CPU time of some runs: other load on the machine disturbs it least."""
+    times = []
+    for _ in range(repeat):
+        start = time.thread_time()
+        work()
+        times.append(time.thread_time() - start)
+    return min(times)
+
+
+def measure(n: int, rounds: int, models: dict[str, CaloFlow], peer: NflowsFlow) -> dict[str, list[float]]:
+    """Milliseconds per shower at batch ``n``, everything once per round in turn."""
+    incident = np.random.default_rng(n).uniform(1e3, 1e5, n)
+    z, context = torch.randn(n, DIM), torch.randn(n, 1 + len(LAYERS))
+    times: dict[str, list[float]] = {}
+    repeat = 20 if n == 1 else 3
+    for model in models.values():
+        model.sample(incident)  # packs the weights
+    for _ in range(rounds):
+        for name, model in models.items():
+            work = lambda model=model: model.sample(incident)  # noqa: E731
+            times.setdefault(name, []).append(seconds(work, repeat))
+        forward = seconds(lambda: peer._transform(z, context), repeat)
+        times.setdefault("nflows student", []).append(forward)
+        if n == 1:
+            slow = seconds(lambda: peer._transform.inverse(z, context))
+        else:
+            slow = BLOCKS * seconds(lambda: peer._transform._transforms[0].inverse(z, context))
+        times.setdefault("nflows teacher", []).append(slow)
+        print(n, {name: 1e3 * values[-1] / n for name, values in times.items()}, flush=True)
+    return {name: [1e3 * t / n for t in values] for name, values in times.items()}
+
+
+def report(results: dict[int, dict[str, list[float]]], command: str) -> dict[str, Any]:
+    rows = []
+    for n, times in results.items():
+        for name, values in times.items():
+            ratios = [a / b for a, b in zip(times["lhcflow teacher"], values, strict=True)]
+            rows.append([n, name, min(values), 1 / median(ratios), GEANT4 / min(values)])
+    return {
+        "title": "Sampling showers (CaloGAN geometry, 504 voxels)",
+        "command": command,
+        "machine": f"{platform.machine()}, torch {torch.__version__}, one thread",
+        "notes": [
+            "CPU time of one thread: the best of all rounds, ratios within a round (median).",
+            "lhcflow: flow I, flow II and postprocessing; nflows: flow II alone.",
+            "nflows' teacher at batches above 1: one of its 8 equal blocks, counted 8 times.",
+            f"Geant4: {GEANT4:g} ms of CPU time per e+ shower of 1 to 100 GeV (data-free physics).",
+        ],
+        "tables": [
+            {
+                "title": "CPU time per shower",
+                "columns": ["batch", "what", "ms / shower", "times lhcflow's teacher", "Geant4 / this"],
+                "rows": rows,
+            }
+        ],
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--batches", type=int, nargs="+", default=[1, 256])
+    parser.add_argument("--json", type=Path, default=Path("docs/results/calo_sampling.json"))
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    teacher = CaloFlow.build(LAYERS, blocks=BLOCKS, hidden=(HIDDEN, HIDDEN), bins=BINS)
+    models = {"lhcflow teacher": teacher, "lhcflow student": new_student(teacher)}
+    with torch.no_grad():
+        peer = nflows_flow()
+        results = {n: measure(n, args.rounds, models, peer) for n in args.batches}
+    command = f"python benchmarks/calo_sampling.py --rounds {args.rounds}"
+    write_json(args.json, report(results, command))
+
+
+if __name__ == "__main__":
+    main()
