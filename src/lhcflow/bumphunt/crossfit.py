@@ -83,7 +83,8 @@ def cross_fit(
             chosen = (pure_fold == k) == held
             return X[rows], m[rows], known, (pure[0][chosen], pure[1][chosen])
 
-        trained = clone(detector).fit(*part(held=False))
+        copy: Any = clone(detector)
+        trained = copy.fit(*part(held=False))
         held = fold == k
         score[held] = trained.score(X[held], m[held])
         reference = trained.reference(*part(held=True), seed=seed)

@@ -62,7 +62,7 @@ class Roc:
 
     def tpr_at(self, fpr: ArrayLike) -> Array:
         """True-positive rate at given false-positive rates, linear between the points."""
-        return np.interp(fpr, np.append(0.0, self.fpr), np.append(0.0, self.tpr))
+        return np.interp(np.asarray(fpr, float), np.append(0.0, self.fpr), np.append(0.0, self.tpr))
 
     def sic_at(self, fpr: float = 1e-3) -> tuple[float, float]:
         """SIC and its error at one false-positive rate."""

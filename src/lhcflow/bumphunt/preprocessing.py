@@ -31,9 +31,9 @@ class Preprocessing:
         self.bijections.append(Affine.standardize(_tensor(z)).double())
 
     def forward(self, X: Array) -> tuple[Array, Array]:
-        """Map features (n, features) to ``z`` (n, features); also ``log|dz/dx|`` (n,), -inf beyond the limits.
+        """Map features (n, features) to ``z`` (n, features); ``log|dz/dx|`` (n,) too.
 
-        What lies beyond the limits goes to the largest finite values.
+        It is -inf beyond the limits; what lies there goes to the largest finite values.
         """
         x = _tensor(X)
         log_det = x.new_zeros(len(x))

@@ -70,7 +70,7 @@ class TreeEnsemble(Ensemble):
                 min_samples_leaf=self.min_samples_leaf,
                 l2_regularization=self.l2_regularization,
                 max_bins=self.max_bins,
-                early_stopping=True,
+                early_stopping=True,  # pyright: ignore[reportArgumentType]
                 validation_fraction=self.validation_fraction,
                 n_iter_no_change=self.patience,
                 random_state=seed,

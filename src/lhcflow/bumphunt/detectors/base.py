@@ -177,7 +177,7 @@ class ClassifierDetector(Detector):
         weights = np.ones(len(X))
         if background_weights is not None:
             weights[y == 0] = background_weights
-        classifier = clone(TreeEnsemble() if self.classifier is None else self.classifier)
+        classifier: Any = clone(TreeEnsemble() if self.classifier is None else self.classifier)
         name = "seed" if isinstance(classifier, Ensemble) else "random_state"
         if name in classifier.get_params():
             classifier.set_params(**{name: self._seed(1)})

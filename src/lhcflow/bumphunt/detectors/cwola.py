@@ -43,8 +43,8 @@ class CWoLa(ClassifierDetector):
         for side, strip in zip(("below", "above"), strips, strict=True):
             if strip.sum() < MIN_REGION:
                 raise InputError(
-                    f"the strip of {self.strip_width:g} TeV {side} the signal region holds {strip.sum()} events,"
-                    f" training needs {MIN_REGION}: set strip_width"
+                    f"the strip of {self.strip_width:g} TeV {side} the signal region holds"
+                    f" {strip.sum()} events, training needs {MIN_REGION}: set strip_width"
                 )
         both = strips[0] | strips[1]
         weights = np.where(strips[0], 1 / strips[0].sum(), 1 / strips[1].sum())[both]

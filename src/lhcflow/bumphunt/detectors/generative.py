@@ -62,8 +62,8 @@ class GenerativeDetector(Detector):
 
     def _density(self, stream: int) -> ConditionalDensity:
         """A fresh density estimator."""
-        given = ConditionalDensity() if self.density is None else clone(self.density)
-        return given.set_params(seed=self._seed(stream))  # type: ignore[return-value]
+        given: Any = ConditionalDensity() if self.density is None else clone(self.density)
+        return given.set_params(seed=self._seed(stream))
 
     def _reference(
         self,

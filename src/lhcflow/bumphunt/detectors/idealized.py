@@ -57,7 +57,7 @@ class IdealizedDetector(ClassifierDetector):
     def _inside(self, background: tuple[Array, Array] | None) -> tuple[Array, Array]:
         if background is None:
             raise InputError(
-                "the idealized detector needs a background sample: fit(X, m, background=(X_background, m_background))"
+                "the idealized detector needs a background sample: fit(X, m, background=(X_b, m_b))"
             )
         X, m = background
         inside = self.region_.contains(m)
