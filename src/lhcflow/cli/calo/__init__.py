@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from .distill import distill
+from .export import export
 from .sample import sample
 from .simulate import simulate
 from .train import train
@@ -21,3 +22,4 @@ app.command()(simulate)
 app.command()(train)
 app.command()(sample)
 app.command()(distill)
+app.command()(export)

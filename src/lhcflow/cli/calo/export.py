@@ -1,0 +1,62 @@
+"""``lhcflow calo export``: shower models for the experiments' software."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ...errors import InputError
+from ..options import Json, Quiet, check_json, console
+from .sample import load_model
+
+
+class Format(StrEnum):
+    """What to write."""
+
+    onnx = "onnx"
+    cpp = "cpp"
+
+
+class Names(StrEnum):
+    """How the inputs of an ONNX graph are called."""
+
+    lhcflow = "lhcflow"
+    fastcalosim = "fastcalosim"
+
+
+def export(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a training, or its model file.")],
+    out: Annotated[Path, typer.Option("--out", metavar="PATH", help="The .onnx file, or a folder for C++.")],
+    format: Annotated[Format, typer.Option(help="onnx for students, cpp for teachers too.")] = Format.onnx,
+    names: Annotated[Names, typer.Option(help="Names of the graph's inputs.")] = Names.lhcflow,
+    json: Json = None,
+    quiet: Quiet = False,
+) -> None:
+    """Export a model as one ONNX graph, or for the C++ header."""
+    check_json(json)
+    from ...calorimeter.export import INPUTS, OUTPUT, export_cpp, export_onnx
+    from ...calorimeter.models import CaloFlow
+    from ...files import write_json
+
+    model = load_model(run)
+    if not isinstance(model, CaloFlow):
+        raise InputError(f"{run} holds a {type(model).__name__}, only CaloFlow models can be exported")
+    screen = console(quiet)
+    results: dict[str, Any] = {"format": format.value}
+    if format == Format.onnx:
+        if out.is_dir():
+            raise InputError(f"--out {out} is a folder: give a file, such as {out / 'model.onnx'}")
+        results |= {"files": [str(out)], "difference": export_onnx(model, out, names.value)}
+        inputs = ", ".join(INPUTS[names.value])
+        screen.print(f"{out}: {inputs} -> {OUTPUT}", markup=False)
+        screen.print(
+            f"differs from the model by {results['difference']:.1e} of the incident energy", markup=False
+        )
+    else:
+        results["files"] = [str(path) for path in export_cpp(model, out)]
+        screen.print(f"written: {', '.join(results['files'])}", markup=False)
+    if json:
+        write_json(json, results)

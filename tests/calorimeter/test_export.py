@@ -1,0 +1,187 @@
+"""Exported models against the models in Python."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from lhcflow import InputError
+from lhcflow.calorimeter.export import INPUTS, OUTPUT, export_cpp, export_onnx
+from lhcflow.calorimeter.export.onnx_file import PSEUDORAPIDITY, example, feeds, session
+from lhcflow.calorimeter.models import CaloFlow, VoxelFlow
+from lhcflow.flows import AutoregressiveSpline, Flow, StandardNormal
+
+LAYERS = (6, 8, 5)
+DRIVER = r"""
+#include "lhcflow_showers.hpp"
+#include <cstdio>
+
+int main(int, char **argument) {
+    const lhcflow::Model model(argument[1]);
+    std::vector<float> z_energies(model.layers()), z_voxels(model.voxels());
+    for (double incident; std::scanf("%lf", &incident) == 1;) {
+        for (auto *numbers : {&z_energies, &z_voxels})
+            for (auto &z : *numbers)
+                if (std::scanf("%f", &z) != 1) return 1;
+        for (double energy : model.shower(incident, z_energies, z_voxels)) std::printf("%.9g ", energy);
+        std::printf("\n");
+    }
+}
+"""
+
+
+def trained(fast="density", activation="relu", layers=LAYERS):
+    """A model whose weights are those of no identity."""
+    model = CaloFlow.build(layers, blocks=3, hidden=(20, 16), seed=1)
+    flow = None
+    if activation != "relu":
+        net = {"context": 1 + len(layers), "hidden": (20, 16), "activation": activation, "bins": 8}
+        layer = AutoregressiveSpline(sum(layers), **net, fast=fast, domain="real", bound=14.0)
+        flow = Flow([layer], StandardNormal(sum(layers)))
+    model.voxels = VoxelFlow(layers, blocks=3, hidden=(20, 16), fast=fast, flow=flow, seed=1)
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.15 * torch.randn(parameter.shape, generator=generator))
+        for module in model.modules():
+            if hasattr(module, "apply_mask"):
+                module.apply_mask()
+    return model
+
+
+def expected(model, inputs):
+    return model.decode(inputs[0][:, 0], *inputs[1:]).numpy()
+
+
+@pytest.fixture(scope="module")
+def student(tmp_path_factory):
+    model, path = trained("sampling"), tmp_path_factory.mktemp("onnx") / "student.onnx"
+    return model, path, export_onnx(model, path)
+
+
+@pytest.mark.parametrize("batch", [1, 200])
+def test_onnx_graph_gives_the_models_showers(student, batch):
+    model, path, difference = student
+    inputs = example(model, batch, seed=5)
+    found = session(path).run([OUTPUT], feeds("lhcflow", *(t.numpy() for t in inputs)))[0]
+    assert found.dtype == np.float32
+    assert found.shape == (batch, sum(LAYERS))
+    # What is at the threshold may fall on either side of it: the deviation is relative to the whole shower.
+    assert difference < 1e-5
+    assert (abs(found - expected(model, inputs)) / inputs[0].numpy()).max() < 1e-5
+
+
+def test_onnx_graph_is_float32_and_of_an_old_opset(student):
+    graph = onnx.load(student[1])
+    assert {o.version for o in graph.opset_import} == {18}
+    assert graph.ir_version <= 9  # ONNX Runtime 1.15
+    kinds = {i.data_type for i in graph.graph.initializer}
+    assert kinds <= {onnx.TensorProto.FLOAT, onnx.TensorProto.INT64}
+    assert [i.name for i in graph.graph.input] == list(INPUTS["lhcflow"])
+
+
+def test_onnx_has_no_nan_in_the_tails(student):
+    model, path, _ = student
+    inputs = [t.numpy() for t in example(model, 2000, seed=9)]
+    inputs[1:] = [t * 4 for t in inputs[1:]]  # up to some 17 sigma, beyond the splines' interval
+    found = session(path).run([OUTPUT], feeds("lhcflow", *inputs))[0]
+    assert np.isfinite(found).all()
+    assert (found >= 0).all()
+
+
+def test_fastcalosims_names(tmp_path, student):
+    model, reference, _ = student
+    export_onnx(model, tmp_path / "f.onnx", names="fastcalosim")
+    runtime = session(tmp_path / "f.onnx")
+    assert {i.name for i in runtime.get_inputs()} == {*INPUTS["fastcalosim"], PSEUDORAPIDITY}
+    inputs = [t.numpy() for t in example(model, 20)]
+    found = runtime.run([OUTPUT], feeds("fastcalosim", *inputs))[0]
+    wanted = session(reference).run([OUTPUT], feeds("lhcflow", *inputs))[0]
+    np.testing.assert_array_equal(found, wanted)
+
+
+@pytest.mark.parametrize("activation", ["silu", "leaky_relu", "elu", "tanh"])
+def test_onnx_activations(tmp_path, activation):
+    assert export_onnx(trained("sampling", activation), tmp_path / "m.onnx") < 1e-5
+
+
+def test_small_teachers_can_be_a_graph_and_large_ones_say_what_to_do(tmp_path):
+    assert export_onnx(trained("density"), tmp_path / "small.onnx") < 1e-4
+    large = CaloFlow.build((60, 40), blocks=1, hidden=(8,))
+    with pytest.raises(InputError, match=r"100 passes.*distil"):
+        export_onnx(large, tmp_path / "large.onnx")
+    assert not (tmp_path / "large.onnx").exists()
+    with pytest.raises(InputError, match="names are lhcflow or fastcalosim"):
+        export_onnx(large, tmp_path / "large.onnx", names="atlas")
+
+
+@pytest.fixture(scope="module")
+def compiler():
+    found = shutil.which("c++") or shutil.which("g++")
+    assert found, "make install needs a C++ compiler too"
+    return [found, "-std=c++17", "-O2", "-Wall", "-Wextra", "-Werror"]
+
+
+@pytest.mark.parametrize(
+    ("fast", "activation"), [("density", "relu"), ("sampling", "relu"), ("density", "silu")]
+)
+def test_cpp_header_gives_the_models_showers(tmp_path, compiler, fast, activation):
+    model = trained(fast, activation)
+    export_cpp(model, tmp_path)
+    (tmp_path / "driver.cpp").write_text(DRIVER)
+    program = tmp_path / "driver"
+    subprocess.run([*compiler, str(tmp_path / "driver.cpp"), "-o", str(program)], check=True)
+    inputs = example(model, 60, seed=3)
+    text = "\n".join(" ".join(f"{v:.9g}" for v in row) for row in torch.cat(inputs, 1).tolist())
+    done = subprocess.run(
+        [str(program), str(tmp_path / "model.lhcflow")],
+        input=text,
+        text=True,
+        capture_output=True,
+        check=True,
+    )
+    found = np.array([[float(v) for v in line.split()] for line in done.stdout.splitlines()])
+    wanted = expected(model, inputs)
+    assert found.shape == wanted.shape
+    # float32 sums in another order; the slow direction amplifies them.
+    assert (abs(found - wanted) / inputs[0].numpy()).max() < 1e-4
+
+
+def test_cpp_example_makes_showers_by_seed(tmp_path, compiler):
+    export_cpp(trained(), tmp_path)
+    program = str(tmp_path / "example")
+    subprocess.run([*compiler, str(tmp_path / "example.cpp"), "-o", program], check=True)
+
+    def run(*arguments):
+        call = [program, str(tmp_path / "model.lhcflow"), *arguments]
+        return subprocess.run(call, text=True, capture_output=True, check=False)
+
+    first, again, other = (run("20000", "5", seed) for seed in ("1", "1", "2"))
+    assert first.stdout == again.stdout != other.stdout
+    showers = np.array([[float(v) for v in line.split()] for line in first.stdout.splitlines()])
+    assert showers.shape == (5, sum(LAYERS))
+    assert (showers >= 0).all()
+    assert (showers.sum(1) > 0).all()
+    for bad in (run("-1", "1", "1"), run()):
+        assert bad.returncode == 2
+        assert bad.stderr
+
+
+def test_cpp_header_refuses_broken_files(tmp_path, compiler):
+    export_cpp(trained(), tmp_path)
+    program = str(tmp_path / "example")
+    subprocess.run([*compiler, str(tmp_path / "example.cpp"), "-o", program], check=True)
+    data = Path(tmp_path / "model.lhcflow").read_bytes()
+    for broken, words in ((data[: len(data) // 2], "truncated"), (b"x" * 100, "no model"), (b"", "no model")):
+        (tmp_path / "broken").write_bytes(broken)
+        done = subprocess.run(
+            [program, str(tmp_path / "broken"), "1000", "1", "1"], text=True, capture_output=True, check=False
+        )
+        assert done.returncode == 2
+        assert words in done.stderr
