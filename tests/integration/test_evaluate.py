@@ -19,7 +19,7 @@ def product(x):
 
 
 def peak(x):
-    """A function of this module: those inside lhcflow's functions carry shape checks, which can't be pickled."""
+    """Of this module: functions inside lhcflow's carry shape checks, which can't be pickled."""
     return np.exp(-20 * (x - x[..., ::-1] / 2) ** 2).prod(axis=-1)
 
 
