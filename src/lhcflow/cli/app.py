@@ -14,6 +14,7 @@ from .calo import app as calo
 from .doctor import doctor
 from .generate import generate
 from .integrate import integrate
+from .reproduce import reproduce
 
 # What typer makes of Ctrl-C.
 _INTERRUPTED = 130
@@ -28,6 +29,7 @@ app = typer.Typer(
 app.command()(generate)
 app.command()(integrate)
 app.add_typer(calo, name="calo")
+app.command()(reproduce)
 app.command()(doctor)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .options import Force, Json, Quiet, Resume, Seed, check_json, console
+from .report import print_table, print_warnings
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -136,9 +137,9 @@ def generate(
         "iterations": {g.method: g.result.to_dict()["iterations"] for g in generators},
     }
     with screen.status("drawing the report"):
-        from .generate_report import write_report
+        from .generate_report import report_events
 
-        write_report(run, comparisons, results["warnings"], lhe)
+        report_events(run, comparisons, results["warnings"], lhe)
     results["seconds"] = time.perf_counter() - started
     run.finish(results)
     if json:
@@ -227,19 +228,9 @@ def table_rows(
 
 
 def _show(comparisons: list[Comparison], results: dict[str, Any], folder: Path, screen: Any) -> None:
-    from rich.markup import escape
-    from rich.table import Table
-
     for name, generators, rows in comparisons:
-        header, cells = table_rows(generators, rows)
-        grid = Table(box=None, header_style="bold", pad_edge=False)
-        for i, title in enumerate(header):
-            grid.add_column(escape(title), justify="left" if i == 0 else "right")
-        for line in cells:
-            grid.add_row(*line)
         screen.print(f"\n{name} phase space", style="bold")
-        screen.print(grid)
-    for warning in results["warnings"]:
-        screen.print(f"WARNING {warning}", style="yellow", markup=False)
+        print_table(screen, *table_rows(generators, rows))
+    print_warnings(screen, results["warnings"])
     screen.print(f"\n{results['events']['n']:,} unweighted events: {folder / results['events']['file']}")
     screen.print(f"report: {folder / 'report.html'}   ({results['seconds']:.0f} s in all)")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,12 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .. import plotting
-from ..files import RunDirectory, atomic_write
+from ..files import RunDirectory
 from ..plotting import Iterations, Observable, Picture, Section, Table
 from ..processes import EventGenerator
 from ..processes.comparison import Row
-from ..processes.distributions import integration_variables, three_jet_observables
+from ..processes.distributions import three_jet_observables
+from ..reproduce.three_jets import variable_pictures
 from .generate import cut_text, method_name, table_rows
+from .report import write_report
 
 if TYPE_CHECKING:
     from .generate import Comparison
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 _POINTS = 100_000
 
 
-def write_report(
+def report_events(
     run: RunDirectory, comparisons: Sequence[Comparison], warnings: Sequence[str], lhe: Path
 ) -> None:
     """Draw the figures, as PDF files too, and write ``report.html``.
@@ -44,21 +45,8 @@ def write_report(
     ]
     if main.process.n_final == 3:
         sections.insert(1, _events(main, lhe))
-    numbers = itertools.count(1)
-    for section in sections:
-        for item in section.content:
-            if isinstance(item, Picture):
-                name = item.caption.partition(".")[0].lower().replace(" ", "_")
-                plotting.save(item.figure, run.figures / f"{next(numbers)}_{name}.pdf")
-    text = plotting.render(
-        main.process.name,
-        f"{f.beams.energy:g} GeV, {cut_text(f.cuts)}",
-        sections,
-        warnings,
-        run.card_file.read_text(encoding="utf-8"),
-    )
-    with atomic_write(run.report_file) as file:
-        file.write(text)
+    subtitle = f"{f.beams.energy:g} GeV, {cut_text(f.cuts)}"
+    write_report(run, main.process.name, subtitle, sections, warnings)
 
 
 def _comparison(
@@ -97,27 +85,8 @@ def _comparison(
         ),
     ]
     if generators[0].method != "bare" and pairs:
-        content += _variables(generators[0])
+        content += variable_pictures(generators[0], method_name(generators[0]), _POINTS)
     return Section(title, content=content)
-
-
-def _variables(main: EventGenerator) -> list[Picture]:
-    v = integration_variables(main, _POINTS)
-    names = [f"${name}$" if " " not in name else name for name in v.names]
-    name = method_name(main)
-    return [
-        Picture(
-            plotting.marginals(v.target, {"before": v.before, "learned": v.after}, v.target_weights, names),
-            "Integration variables. Target: evenly drawn points with the integrand as weight, and a "
-            f"band for its error. Points: what is proposed before and after the training ({name}).",
-        ),
-        Picture(
-            plotting.corner(v.target, v.after, v.target_weights, names, learned_name=f"learned ({name})"),
-            "Pairs of integration variables. Where target and learned distribution agree, the figure is "
-            "symmetric about its diagonal; both halves share one colour scale.",
-            form="png",
-        ),
-    ]
 
 
 def _events(main: EventGenerator, lhe: Path) -> Section:
