@@ -99,7 +99,7 @@ def high_level_inputs(showers: Showers) -> NDArray[np.float64]:
 
 
 def support_inputs(showers: Showers) -> NDArray[np.float32]:
-    """What PRDC looks at, as in the CaloChallenge: log10 of the voxels in MeV, -1 for empty ones: (n, voxels)."""
+    """What PRDC looks at, as in the CaloChallenge: log10 of voxels in MeV, -1 for empty ones (n, voxels)."""
     return np.log10(np.where(showers.voxels == 0, 0.1, showers.voxels)).astype(np.float32)
 
 
