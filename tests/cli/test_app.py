@@ -1,9 +1,12 @@
 """Exit codes, errors in one line, and imports that stay light."""
 
 import json
+import tomllib
+from pathlib import Path
 
 import pytest
 
+ROOT = Path(__file__).resolve().parents[2]
 HEAVY = ("torch", "matplotlib", "scipy", "numpy", "pylhe")
 
 
@@ -103,8 +106,14 @@ def test_doctor_prints_and_writes_what_is_installed(lhcflow, tmp_path):
     assert found["versions"]["torch"] == torch.__version__
     assert found["native"]["available"] == (core is not None)
     assert found["devices"][0]["threads"] == 1
-    assert set(found["extras"]) == {"dask", "pythia"}
-    assert found["extras"]["pythia"]["install"] == "pip install 'pythia8mc==8.317.2'"
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    assert set(found["extras"]) == set(extras) - {"test", "docs"}
+    assert set(found["extras"]["pythia"]["versions"]) == {"pythia8mc", "fastjet"}
+    assert found["extras"]["pythia"]["install"] == "pip install " + " ".join(
+        f"'{r}'" for r in extras["pythia"]
+    )
+    assert len(found["versions"]) == 1 + len(project["dependencies"])
     assert torch.__version__ in done.stdout
     assert lhcflow("doctor", "--quiet").stdout == ""
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
-from importlib.metadata import PackageNotFoundError, requires, version
+import re
+from importlib.metadata import PackageNotFoundError, metadata, requires, version
 from typing import TYPE_CHECKING, Any
 
 from ..files import write_json
@@ -13,8 +14,8 @@ from .options import Json, Quiet, check_json, console
 if TYPE_CHECKING:
     from rich.console import Console
 
-_PACKAGES = ("lhcflow", "torch", "numpy", "scipy", "safetensors", "matplotlib", "pylhe")
-_EXTRAS = {"dask": ("dask", "distributed"), "pythia": ("pythia8mc",)}
+# Those of developers.
+_HIDDEN = {"test", "docs"}
 
 
 def doctor(json: Json = None, quiet: Quiet = False) -> None:
@@ -49,11 +50,11 @@ def examine() -> dict[str, Any]:
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "versions": {name: _version(name) for name in _PACKAGES},
+        "versions": {name: _version(name) for name in ("lhcflow", *_names(_wanted(None)))},
         "native": native,
         "triton": _version("triton") if torch.cuda.is_available() else None,
         "devices": devices,
-        "extras": {extra: _extra(extra, names) for extra, names in _EXTRAS.items()},
+        "extras": {extra: _extra(extra) for extra in _extras()},
     }
 
 
@@ -64,23 +65,29 @@ def _version(name: str) -> str | None:
         return None
 
 
-def _extra(extra: str, names: tuple[str, ...]) -> dict[str, Any]:
-    versions = {name: _version(name) for name in names}
+def _extras() -> list[str]:
+    return [e for e in metadata("lhcflow").get_all("Provides-Extra") or () if e not in _HIDDEN]
+
+
+def _extra(extra: str) -> dict[str, Any]:
+    wanted = _wanted(extra)
+    versions = {name: _version(name) for name in _names(wanted)}
     return {
         "installed": None not in versions.values(),
         "versions": versions,
-        "install": f"pip install {' '.join(_wanted(extra))}",
+        "install": "pip install " + " ".join(f"'{requirement}'" for requirement in wanted),
     }
 
 
-def _wanted(extra: str) -> list[str]:
-    """The requirements of an extra as the package declares them, quoted for a shell."""
-    found = []
-    for line in requires("lhcflow") or ():
-        what, _, condition = line.partition(";")
-        if condition.replace("'", '"').split() == ["extra", "==", f'"{extra}"']:
-            found.append(f"'{what.strip()}'")
-    return found
+def _wanted(extra: str | None) -> list[str]:
+    """The requirements of an extra, or of the package itself, as it declares them."""
+    condition = [] if extra is None else ["extra", "==", f'"{extra}"']
+    lines = (line.partition(";") for line in requires("lhcflow") or ())
+    return [what.strip() for what, _, only in lines if only.replace("'", '"').split() == condition]
+
+
+def _names(requirements: list[str]) -> list[str]:
+    return [re.split(r"[^\w.-]", requirement, maxsplit=1)[0] for requirement in requirements]
 
 
 def _processor() -> str:
