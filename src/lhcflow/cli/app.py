@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from ..errors import LhcflowError
+from .bumphunt import app as bumphunt
 from .calo import app as calo
 from .doctor import doctor
 from .generate import generate
@@ -29,6 +30,7 @@ app = typer.Typer(
 app.command()(generate)
 app.command()(integrate)
 app.add_typer(calo, name="calo")
+app.add_typer(bumphunt, name="bumphunt")
 app.command()(reproduce)
 app.command()(doctor)
 
