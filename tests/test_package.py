@@ -29,7 +29,16 @@ ROOMS = [
     "plotting",
     "cli",
 ]
-PARTS = ["flows", "training", "classifiers", "integration", "processes", "calorimeter", "bumphunt", "plotting"]
+PARTS = [
+    "flows",
+    "training",
+    "classifiers",
+    "integration",
+    "processes",
+    "calorimeter",
+    "bumphunt",
+    "plotting",
+]
 EXCEPTIONS = {"plotting": {"errors"}}
 
 
