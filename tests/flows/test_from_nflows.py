@@ -126,7 +126,8 @@ def test_unit_cube(make: Callable[[], nn.Module]) -> None:
 
 def test_a_whole_flow(tmp_path: Any) -> None:
     """CaloFlow's architecture in small; also saved and loaded. In single precision no two codes agree to
-    1e-5 here, so that both are compared with the exact result: our error must be of the size of theirs.
+    1e-5 here: both are compared with nflows in double precision, and ours must be as close as theirs (with
+    20 % of tolerance: other processors sum in another order).
     """
     torch.manual_seed(0)
     parts: list[nn.Module] = []
@@ -136,7 +137,7 @@ def test_a_whole_flow(tmp_path: Any) -> None:
         parts.append((transforms.RandomPermutation if index % 2 else transforms.ReversePermutation)(DIM))
     flow = nflows_flows.Flow(transforms.CompositeTransform(parts), distributions.StandardNormal([DIM]))
     shaken(flow, size=0.1)
-    x, c = torch.randn(200, DIM), torch.randn(200, CONTEXT)
+    x, c = torch.randn(2000, DIM), torch.randn(2000, CONTEXT)
     results = []
     for dtype in (torch.float32, torch.float64):
         ours = from_nflows(flow.to(dtype))
@@ -154,7 +155,9 @@ def test_a_whole_flow(tmp_path: Any) -> None:
     (theirs, mine), (exact, precise) = results
     torch.testing.assert_close(precise, exact, rtol=0, atol=1e-6)
     for their, my, true in zip(theirs, mine, exact, strict=True):
-        assert (my - true).abs().max() < 3 * (their - true).abs().max() + 1e-5
+        mine_off, theirs_off = ((y - true).square().mean().sqrt() for y in (my, their))
+        assert mine_off < 1.2 * theirs_off
+        assert (my - true).abs().max() < 1e-3
 
 
 def test_one_dimension() -> None:

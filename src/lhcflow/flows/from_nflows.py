@@ -40,6 +40,10 @@ def from_nflows(source: nn.Module, dim: int | None = None) -> Flow | list[Biject
     A flow with the same ``log_prob`` and the same map from latent to data, or the bijections in the order
     data to latent. Weights are copies, in the dtype of ``source``. Dropout is not kept.
 
+    In double precision both agree to 1e-6. In single precision both round: ``log_prob`` of four spline layers
+    is 1e-4 from the double-precision result in nflows as it is here, where the mean square deviation is no
+    larger than that of nflows.
+
     Raises
     ------
     InputError
