@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from ..errors import InputError
 from .histogram import Histogram, draw_band, draw_line, histogram
-from .style import PAGE, colour, free_cell, ratio_panels, style
+from .style import PAGE, colour, ratio_panels, style
 
 _GREY = "0.35"
 
@@ -55,19 +55,14 @@ def feature_histograms(
         raise InputError("feature_histograms needs at least one panel")
     names = list(dict.fromkeys(name for p in panels for name in p.generated))
     colours = {name: colour(name, i) for i, name in enumerate(names)}
-    # The legend gets a place of its own.
-    full = len(panels) % columns == 0
     with style():
         figure, pairs = ratio_panels(len(panels), columns, PAGE, 1.95)
         for panel, (main, ratio) in zip(panels, pairs, strict=True):
             _draw(panel, main, ratio, colours, log_y)
         handles = [Patch(facecolor="0.87", edgecolor=_GREY, label=real_name)]
         handles += [Line2D([], [], color=colours[n], label=n) for n in names]
-        place = None if full else free_cell(figure, len(panels), columns)
-        if place is not None:
-            place.legend(handles=handles, loc="center", fontsize=9.5)
-        else:
-            pairs[0][0].legend(handles=handles, loc="best")
+        _head(figure, 0.25)
+        figure.legend(handles=handles, loc="upper center", ncols=len(handles), borderaxespad=0.2)
         return figure
 
 
@@ -90,19 +85,20 @@ def _draw(panel: FeaturePanel, main: Axes, ratio: Axes, colours: dict[str, str],
         main.xaxis.set_minor_formatter(NullFormatter())
     main.set_xlim(edges[0], edges[-1])
     top = max(max(tops), 1e-300)
-    if log_y:
+    if log_y and max(tops) > 0:
         filled = real.values[real.values > 0]
         low = max(float(filled.min()) if len(filled) else top, 1e-6 * top)
         # Room above the curves for the numbers.
         main.set_yscale("log")
-        main.set_ylim(0.4 * low, top * (top / (0.4 * low)) ** 0.3)
+        main.set_ylim(0.4 * low, top * max((top / (0.4 * low)) ** 0.4, 12.0))
         main.yaxis.set_major_locator(LogLocator(numticks=5))
+        main.yaxis.set_minor_formatter(NullFormatter())
     else:
-        main.set_ylim(0, 1.35 * top)
+        main.set_ylim(0, 1.35 * max(top, 1e-12))
         main.yaxis.set_major_locator(MaxNLocator(4))
     for i, (name, power) in enumerate(panel.powers.items()):
         main.text(
-            0.96, 0.94 - 0.13 * i, f"$S$ = {power:.2g}", transform=main.transAxes, ha="right", va="top",
+            0.96, 0.94 - 0.13 * i, f"$S$ = {_number(power)}", transform=main.transAxes, ha="right", va="top",
             color=colours.get(name, "0"), fontsize=8,
         )  # fmt: skip
     label = f"${panel.symbol}$" + (f" [{panel.unit}]" if panel.unit else "")
@@ -112,6 +108,24 @@ def _draw(panel: FeaturePanel, main: Axes, ratio: Axes, colours: dict[str, str],
     ratio.set_ylabel("ratio")
     ratio.set_ylim(0.5, 1.5)
     ratio.set_yticks([0.5, 1.0, 1.5], ["", "1", ""])
+
+
+def _head(figure: Figure, inches: float) -> None:
+    """Make the figure taller, with room above its panels."""
+    width, height = figure.get_size_inches()
+    factor = height / (height + inches)
+    for axes in figure.axes:
+        x, y, w, h = axes.get_position().bounds
+        axes.set_position((x, y * factor, w, h * factor))
+    figure.set_size_inches(width, height + inches)
+
+
+def _number(x: float) -> str:
+    """Two digits, as a power of ten if it is small."""
+    if x == 0 or x >= 1e-3:
+        return f"{x:.2g}"
+    digits, exponent = f"{x:.1e}".split("e")
+    return rf"${digits}\times10^{{{int(exponent)}}}$"
 
 
 def _draw_ratio(axes: Axes, ratio: Histogram, colour: str) -> None:

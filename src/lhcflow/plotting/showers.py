@@ -65,10 +65,12 @@ def layer_images(
     smallest = max(min(float(s) for s in seen) if seen else largest, largest / 10**_DECADES)
     norm = LogNorm(min(smallest, 0.5 * largest), largest)
     columns = len(rows[0])
-    left, right, top, bottom, gap = 0.5, 0.75, 0.28, 0.42, 0.1
+    lines = max((t.count("\n") + 1 for t in column_titles), default=0)
+    left, right, top, bottom, gap = 0.62, 0.75, 0.1 + 0.17 * lines, 0.42, 0.1
     polar = rows[0][0].polar
     if polar:
-        left, bottom = 0.35, 0.1
+        left, bottom = 0.1, 0.1
+    left += 0.22 if row_titles else 0.0
     with style():
         size = min((PAGE - left - right - (columns - 1) * gap) / columns, 1.75)
         width = left + right + columns * size + (columns - 1) * gap
@@ -92,13 +94,13 @@ def layer_images(
                     _label(axes, first=j == 0, last=i == len(rows) - 1)
             if row_titles:
                 y = (bottom + (len(rows) - 0.5 - i) * (size + gap)) / height
-                figure.text(0.02 / width, y, row_titles[i], rotation=90, va="center", ha="left")
+                figure.text(0.06 / width, y, row_titles[i], rotation=90, va="center", ha="left")
         assert mesh is not None
         bar = figure.add_axes(
             (1 - (right - 0.12) / width, bottom / height, 0.1 / width, 1 - (top + bottom) / height)
         )
         colours = figure.colorbar(mesh, cax=bar, ticks=LogLocator(numticks=8))
-        colours.set_label(f"energy per voxel [{unit}]")
+        colours.set_label(f"energy per voxel [{unit}]" if len(rows) > 1 or not polar else f"energy [{unit}]")
         return figure
 
 
