@@ -5,12 +5,14 @@ from __future__ import annotations
 import typer
 
 from .distill import distill
+from .evaluate import evaluate
 from .export import export
+from .plot import plot
 from .sample import sample
 from .simulate import simulate
 from .train import train
 
-app = typer.Typer(help="Calorimeter showers: evaluate them and draw them.")
+app = typer.Typer(help="Calorimeter showers: simulation, flows, evaluation and figures.")
 
 
 @app.callback()
@@ -21,5 +23,7 @@ def calo() -> None:
 app.command()(simulate)
 app.command()(train)
 app.command()(sample)
+app.command()(evaluate)
+app.command()(plot)
 app.command()(distill)
 app.command()(export)
