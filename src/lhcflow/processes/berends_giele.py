@@ -123,7 +123,7 @@ class _Gluons:
         self.known: dict[tuple, np.ndarray] = {}
 
     def momentum(self, ids: tuple) -> np.ndarray:
-        return sum((self.momenta[g] for g, _ in ids[1:]), start=self.momenta[ids[0][0]])
+        return np.sum([self.momenta[g] for g, _ in ids], axis=0)
 
     def emission(self, ids: tuple) -> Emission:
         if len(ids) == 1:

@@ -56,7 +56,7 @@ def matrix(lines: int, gluons: int) -> np.ndarray:
         [[_tensor(flow, [generators[a] for a in choice]) for choice in colours] for flow in flows]
     )
     tensors = tensors.reshape(len(flows), -1)
-    products = (tensors @ tensors.conj().T).real.round(12)  # they are integers
+    products = np.real(tensors @ tensors.conj().T).round(12)  # they are integers
     products.setflags(write=False)
     return products
 

@@ -35,9 +35,9 @@ def leading_jets(
     import fastjet
 
     definition = fastjet.JetDefinition(fastjet.antikt_algorithm, settings.jet_radius)
-    clusters = fastjet.ClusterSequence(_events(momenta, counts), definition)
-    jets = clusters.inclusive_jets(min_pt=_SOFTEST)
-    constituents = clusters.constituents(min_pt=_SOFTEST)
+    clusters: Any = fastjet.ClusterSequence(_events(momenta, counts), definition)
+    jets: Any = clusters.inclusive_jets(min_pt=_SOFTEST)
+    constituents: Any = clusters.constituents(min_pt=_SOFTEST)
     pt = np.hypot(jets.px, jets.py)
     order = ak.argsort(pt, axis=1, ascending=False)[:, :2]
     accepted = ak.to_numpy(ak.num(order) == 2)
@@ -60,7 +60,8 @@ def _subjettiness(jets: Any, definition: Any, radius: float) -> Array:
     import awkward as ak
     import fastjet
 
-    tau = fastjet.ClusterSequence(jets, definition).njettiness(
+    clusters: Any = fastjet.ClusterSequence(jets, definition)
+    tau = clusters.njettiness(
         measure_definition="NormalizedMeasure",
         axes_definition="OnePass_KT_Axes",
         njets=[1, 2, 3],
