@@ -21,7 +21,7 @@ def warnings_of(real: Showers, generated: Showers, evaluation: Evaluation) -> li
     from scipy.stats import ks_2samp
 
     warnings = []
-    _, different = ks_2samp(real.energy_mev, generated.energy_mev)
+    different = float(ks_2samp(real.energy_mev, generated.energy_mev)[1])  # type: ignore[arg-type]
     if different < 1e-3:
         warnings.append(
             f"The incident energies of the two samples differ (Kolmogorov-Smirnov p = {different:.1g}): all "
@@ -70,8 +70,9 @@ def summary_tables(evaluation: Evaluation) -> list[Table]:
         Table(
             ["distances", *header[1:]],
             [pair(name, number) for name, number in names.items()],
-            f"FPD extrapolated from {low:,} to {high:,} showers, KPD in batches of {result.kpd.samples[0]:,}, of "
-            f"the high-level features (layers without energy weigh much there: log10 of 1e-8); precision, recall, density and coverage of the voxels, "
+            f"FPD extrapolated from {low:,} to {high:,} showers, KPD in batches of {result.kpd.samples[0]:,} "
+            "of the high-level features (layers without energy weigh much there: log10 of 1e-8); precision, "
+            "recall, density and coverage of the voxels, "
             f"{result.prdc.neighbours} neighbours, {result.prdc.samples[0]:,} showers.",
         )
     )
