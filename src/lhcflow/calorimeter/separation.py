@@ -125,7 +125,7 @@ def bin_edges(feature: Feature, real: Array, geometry: Geometry) -> Array:
             place = 1 if wide else 2
             return np.linspace(*_RANGES[group][place if geometry.name.startswith("ds1") else 0], 101)
     if group == "depth":
-        return np.arange(len(geometry.layers) + 1) - 0.5
+        return np.asarray(np.arange(len(geometry.layers) + 1) - 0.5, np.float64)
     positive = real[real > 0]
     if group in ("E", "E_tot", "l_d") and len(positive):
         return _logarithmic(float(np.quantile(positive, 1e-3)), float(positive.max()), 51)
