@@ -40,7 +40,9 @@ def data_sets() -> Path | None:
     Looked for in the environment's variables (``G4LEDATA``, ...), in ``GEANT4_DATA_DIR``, and where
     geant4_pybind keeps its downloads.
     """
-    if all(Path(os.environ.get(variable, "/nowhere")).is_dir() for variable in _NEEDED):
+    given = {variable: Path(os.environ.get(variable, "/nowhere")) for variable in _NEEDED}
+    # By their names: the variables may also point to the folder of hide_data_sets.
+    if all(given[v].is_dir() and given[v].name.startswith(name) for v, name in _NEEDED.items()):
         return Path(os.environ["G4LEDATA"]).parent
     for folder in (os.environ.get("GEANT4_DATA_DIR"), "~/.geant4_pybind"):
         if folder and all(any(Path(folder).expanduser().glob(f"{name}*")) for name in _NEEDED.values()):

@@ -94,7 +94,7 @@ def _physics_list(particle: str, physics: str) -> Any:
     from .library import g4
 
     if physics == "FTFP_BERT":
-        return g4.FTFP_BERT(0)
+        return g4.FTFP_BERT()
     from .data_free import electromagnetic_list, hadronic_list
 
     return hadronic_list() if particle.startswith("pi") else electromagnetic_list()
