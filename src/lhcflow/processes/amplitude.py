@@ -6,39 +6,22 @@ equal chiralities <q l>^2 / (<q g> <g q~> <l l~>) or its parity conjugate [q~ l~
     sum |M|^2 = 8 N_c C_F g_s^2 e^4 |s_ll| / |s_qg s_q~g|
                 * (same * (s_ql^2 + s_q~l~^2) + opposite * (s_ql~^2 + s_q~l^2))
 
-with (same, opposite) of :meth:`Parameters.neutral`. Crossing is a change of sign of momenta.
+with the squared couplings of equal and of opposite chiralities of the two lines, summed over the two.
+Crossing is a change of sign of momenta.
 Source: Ellis, Stirling, Webber, QCD and Collider Physics, section 3.5; hep-ph/9708239 (section 2).
 """
 
-import math
-from dataclasses import dataclass
-
 import numpy as np
 
-from .couplings import Parameters
 from .kinematics import invariant
-from .particles import Particle
+from .structure import Structure
 
 COLOURS = 3
 CASIMIR_F = 4 / 3
 
 
-@dataclass(frozen=True)
-class Legs:
-    """Where quark, antiquark, lepton, antilepton (and the gluon) stand among the external particles.
-
-    They are named as if all were outgoing: an incoming d~ is an outgoing d.
-    """
-
-    quark: int
-    antiquark: int
-    lepton: int
-    antilepton: int
-    gluon: int | None
-
-
 def kinematic_factors(
-    momenta: np.ndarray, legs: Legs, incoming: int = 2
+    momenta: np.ndarray, structure: Structure, incoming: int = 2
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The parts of the squared amplitude that no coupling enters.
 
@@ -61,25 +44,16 @@ def kinematic_factors(
         sign = 1 if (i < incoming) == (j < incoming) else -1
         return sign * invariant(p[i].T, p[j].T)
 
-    s_ll = s(legs.lepton, legs.antilepton)
-    same, opposite = s(legs.quark, legs.lepton) ** 2, s(legs.quark, legs.antilepton) ** 2
-    if legs.gluon is None:
+    # named as if all were outgoing: an incoming d~ is an outgoing d
+    (quark,), (antiquark,) = structure.ends, structure.starts
+    lepton, antilepton = structure.lepton_end, structure.lepton_start
+    s_ll = s(lepton, antilepton)
+    same, opposite = s(quark, lepton) ** 2, s(quark, antilepton) ** 2
+    if not structure.gluons:
         return s_ll, 4 * COLOURS * same, 4 * COLOURS * opposite
-    same += s(legs.antiquark, legs.antilepton) ** 2
-    opposite += s(legs.antiquark, legs.lepton) ** 2
-    antenna = np.abs(s_ll / (s(legs.quark, legs.gluon) * s(legs.antiquark, legs.gluon)))
+    (gluon,) = structure.gluons
+    same += s(antiquark, antilepton) ** 2
+    opposite += s(antiquark, lepton) ** 2
+    antenna = np.abs(s_ll / (s(quark, gluon) * s(antiquark, gluon)))
     antenna *= 8 * COLOURS * CASIMIR_F
     return s_ll, same * antenna, opposite * antenna
-
-
-def chirality_couplings(
-    quark: Particle, antiquark: Particle, lepton: Particle, parameters: Parameters, s: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """e^4 times the boson exchange for equal and for opposite chiralities, (n,) each.
-
-    `quark`, `antiquark` and `lepton` are the outgoing ones; unequal quark flavours mean W exchange.
-    """
-    neutral = quark.pdg == -antiquark.pdg
-    same, opposite = parameters.neutral(quark, lepton, s) if neutral else parameters.charged(s)
-    e4 = (4 * math.pi * parameters.alpha) ** 2
-    return e4 * same, e4 * opposite

@@ -4,8 +4,6 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
-import numpy as np
-
 from ..errors import InputError
 from .particles import Particle
 
@@ -60,32 +58,3 @@ class Parameters:
         sign = 1 if fermion.pdg > 0 else -1
         isospin = float(fermion.isospin) if left else 0.0
         return (isospin - sign * float(fermion.charge) * sin2) / math.sqrt(sin2 * (1 - sin2))
-
-    def neutral(self, quark: Particle, lepton: Particle, s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Photon and Z exchange between a quark and a lepton line, with interference.
-
-        Parameters
-        ----------
-        s : array (n,)
-            Invariant mass squared of the lepton pair in GeV^2, negative when space-like.
-
-        Returns
-        -------
-        same, opposite : arrays (n,)
-            Sum of |Q Q' / s + g g' / (s - mz^2 + i mz wz)|^2 over the helicity configurations in
-            which the two lines have the same, and opposite, chirality; GeV^-4.
-        """
-        photon = float(quark.charge * lepton.charge) / s
-        z = 1 / (s - self.mz**2 + 1j * self.mz * self.wz)
-
-        def squared(left: bool, left_lepton: bool) -> np.ndarray:
-            coupling = self.z_coupling(quark, left) * self.z_coupling(lepton, left_lepton)
-            return np.abs(photon + coupling * z) ** 2
-
-        return squared(True, True) + squared(False, False), squared(True, False) + squared(False, True)
-
-    def charged(self, s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """W exchange between a quark and a lepton line; arguments and result as in :meth:`neutral`."""
-        w = 1 / (s - self.mw**2 + 1j * self.mw * self.ww)
-        same = np.abs(w / (2 * self.sin2thetaw)) ** 2
-        return same, np.zeros_like(same)

@@ -6,6 +6,7 @@ from math import pi
 import numpy as np
 
 from . import colour
+from .amplitude import kinematic_factors
 from .berends_giele import Amplitudes
 from .couplings import Parameters
 from .structure import Structure
@@ -29,7 +30,10 @@ class MatrixElement:
 
     def squared(self, momenta: np.ndarray, alpha_s: float | np.ndarray) -> np.ndarray:
         """Averaged over initial, summed over final spins and colours; momenta (n, particles, 4) to (n,)."""
-        total, _ = self._sums(momenta)
+        if len(self.structure.starts) == 1 and len(self.structure.gluons) <= 1:
+            total = self._closed(momenta)
+        else:
+            total, _ = self._sums(momenta)
         return total * (4 * pi * np.asarray(alpha_s)) ** self.structure.alpha_s_power
 
     def flow_weights(self, momenta: np.ndarray) -> np.ndarray:
@@ -55,6 +59,16 @@ class MatrixElement:
         chosen = (cumulative <= (np.asarray(random) * cumulative[:, -1])[:, None]).sum(axis=1)
         lines = colour.event_lines(self.structure)[list(colour.leading(self.structure))]
         return lines[np.minimum(chosen, len(lines) - 1)]
+
+    def _closed(self, momenta: np.ndarray) -> np.ndarray:
+        """Sum (n,) over helicities and colours of a short quark line, by the formula."""
+        s, same, opposite = kinematic_factors(momenta, self.structure)
+        exchange = np.abs(
+            np.multiply.outer(self.photon[0, 0], 1 / s)
+            + np.multiply.outer(self.heavy[0, 0], 1 / (s - self.mass**2 + 1j * self.mass * self.width))
+        )
+        equal, unequal = (exchange[0, i] ** 2 + exchange[1, 1 - i] ** 2 for i in (0, 1))
+        return self.normalisation * (equal * same + unequal * opposite)
 
     def _sums(self, momenta: np.ndarray, gauge: int | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Colour-summed squares (n,) and squared partial amplitudes (flows, n), summed over helicities."""
