@@ -55,47 +55,47 @@ def jensen_shannon(probability: ArrayLike, label: ArrayLike) -> float:
 
 @dataclass(frozen=True)
 class Calibration:
-    """A monotone map from scores to probabilities, constant on blocks of scores.
+    """Monotone maps from scores to probabilities, by isotonic regression, and to odds, by a logistic one.
 
     Attributes
     ----------
-    thresholds : lowest score (blocks,) of each block.
-    zeros, ones : calibration events (blocks,) of each class in it.
+    intercept, slope : log odds are ``intercept + slope * logit(score)``.
+    low, high : logits of the lowest and the highest score of the calibration; beyond them odds are constant.
     """
 
-    thresholds: Array
-    zeros: Array
-    ones: Array
-    _regression: object
+    intercept: float
+    slope: float
+    low: float
+    high: float
+    _isotonic: object
 
     def probability(self, score: ArrayLike) -> Array:
         """Calibrated probabilities (n,) for scores (n,), between 1e-6 and 1 - 1e-6."""
-        return np.asarray(self._regression.predict(np.asarray(score, float)))  # type: ignore[attr-defined]
+        return np.asarray(self._isotonic.predict(np.asarray(score, float)))  # type: ignore[attr-defined]
 
     def odds(self, score: ArrayLike) -> Array:
-        """Odds (n,) of 1 against 0, finite and unbiased enough to be weights.
+        """Odds (n,) of 1 against 0, finite and smooth, as weights have to be.
 
-        Per block ``(ones + 1/2) / (zeros + 1/2)``: a block that happens to hold one class only does not
-        give an infinite weight.
+        Not those of :meth:`probability`: isotonic regression ends in blocks of a few events of one class,
+        whose odds are off by any factor, and a few such weights spoil a sample.
         """
-        ratio = (self.ones + 0.5) / (self.zeros + 0.5)
-        block = np.searchsorted(self.thresholds, np.asarray(score, float), side="right") - 1
-        return ratio[np.clip(block, 0, len(ratio) - 1)]
+        x = np.clip(_logit(np.asarray(score, float)), self.low, self.high)
+        return np.exp(self.intercept + self.slope * x)
 
 
 def calibrate(score: ArrayLike, label: ArrayLike) -> Calibration:
-    """Isotonic regression of the labels (n,) on the scores (n,), on events that trained nothing."""
+    """Regressions of the labels (n,) on the scores (n,), on events that trained nothing."""
     from sklearn.isotonic import IsotonicRegression
+    from sklearn.linear_model import LogisticRegression
 
     score, positive = _checked(score, label)
-    regression = IsotonicRegression(y_min=_EDGE, y_max=1.0 - _EDGE, out_of_bounds="clip")
-    fitted = regression.fit_transform(score, positive.astype(float))
-    values, block = np.unique(fitted, return_inverse=True)
-    lowest = np.full(len(values), np.inf)
-    np.minimum.at(lowest, block, score)
-    ones = np.bincount(block, positive, len(values)).astype(float)
-    zeros = np.bincount(block, ~positive, len(values)).astype(float)
-    return Calibration(lowest, zeros, ones, regression)
+    isotonic = IsotonicRegression(y_min=_EDGE, y_max=1.0 - _EDGE, out_of_bounds="clip")
+    isotonic.fit(score, positive.astype(float))
+    x = _logit(score)
+    logistic = LogisticRegression().fit(x[:, None], positive)
+    return Calibration(
+        float(logistic.intercept_[0]), float(logistic.coef_[0, 0]), float(x.min()), float(x.max()), isotonic
+    )
 
 
 @dataclass(frozen=True)
@@ -121,6 +121,12 @@ def reliability(probability: ArrayLike, label: ArrayLike, bins: int = 10) -> Rel
     predicted = np.bincount(place, weights=p, minlength=bins)[used] / count[used]
     observed = np.bincount(place, weights=positive, minlength=bins)[used] / count[used]
     return Reliability(predicted, observed, count[used])
+
+
+def _logit(score: Array) -> Array:
+    """Log odds of scores in [0, 1], finite for 0 and 1."""
+    p = np.clip(score, 1e-15, 1.0 - 1e-15)
+    return np.log(p) - np.log1p(-p)
 
 
 def _checked(score: ArrayLike, label: ArrayLike) -> tuple[Array, NDArray[np.bool_]]:

@@ -81,8 +81,8 @@ def reweight(
 
     Notes
     -----
-    Odds come from calibrated blocks (:meth:`~lhcflow.classifiers.Calibration.odds`), so no weight is
-    infinite. Where real events lie and generated ones never do, no weight can help.
+    Odds are smooth in the score (:meth:`~lhcflow.classifiers.Calibration.odds`) and never infinite. Where
+    real events lie and generated ones never do, no weight can help.
     """
     a, b = as_rows(real), as_rows(generated)
     if folds < 2:
