@@ -59,7 +59,7 @@ def test_report_has_its_figures_and_stands_alone(folder):
         "Observables.",
         "Dalitz plot.",
         "durham = 0.01",
-        "cross section [pb]",
+        "cross section",
     ):
         assert words in text
     assert text.count("<figure>") == 4
@@ -88,7 +88,7 @@ def test_a_finished_run_is_not_overwritten(folder, capsys):
     ("arguments", "words"),
     [
         (("e+ e- > j j q",), "'q'"),
-        (("p p > j j",), "parton densities"),
+        (("p p > j j",), "the amplitudes have"),
         (("e+ e- > j j j", "--durham", "0.5"), "no phase space"),
         (("e+ e- > j j j", "--energy", "-3"), "energy"),
         (("e+ e- > j j j", "--out", "run", "--force", "--resume"), "--resume"),

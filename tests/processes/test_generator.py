@@ -68,7 +68,7 @@ def test_unweighted_events_follow_weighted_flat_ones(phase_space):
 
 def test_flavours_follow_their_shares(bare):
     """At given momenta flavours are drawn with probability |M_f|^2 / sum |M|^2."""
-    process = bare.process
+    process = bare.cross_section.process
     momenta = np.repeat(bare.generate(3).momenta[1:2], 40_000, axis=0)
     events = assign_flavours(process, momenta, np.ones(len(momenta)), np.random.default_rng(4))
     share = process.squared_amplitudes(momenta[:1])[0]

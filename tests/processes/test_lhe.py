@@ -39,7 +39,7 @@ def test_pylhe_reads_back(generator, path):
         assert event.eventinfo.nparticles == len(event.particles) == 5
         assert event.eventinfo.scale == pytest.approx(91.188, rel=1e-9)
         assert event.eventinfo.aqcd == pytest.approx(0.118)
-        assert event.eventinfo.aqed == pytest.approx(generator.parameters.alpha, rel=1e-9)
+        assert event.eventinfo.aqed == pytest.approx(generator.cross_section.couplings[0], rel=1e-9)
         total += event.eventinfo.weight
         incoming, outgoing = event.particles[:2], event.particles[2:]
         assert [p.status for p in event.particles] == [-1, -1, 1, 1, 1]

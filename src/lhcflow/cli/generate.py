@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..errors import InputError
 from .options import Force, Json, Quiet, Resume, Seed, check_json, console
 from .report import print_table, print_warnings
 
 if TYPE_CHECKING:
     from typing import TypeAlias
 
-    from ..processes import Cuts, EventGenerator
+    from ..processes import Cuts, EventGenerator, JetCuts
     from ..processes.comparison import Row
 
     # The name of a phase-space map, its generators, and what they found.
@@ -44,8 +45,27 @@ _DEFAULT_DURHAM = 0.01
 
 
 def generate(
-    process: Annotated[str, typer.Argument(metavar="PROCESS", help='Such as "e+ e- > j j j".')],
-    energy: Annotated[float, typer.Option(help="Centre-of-mass energy in GeV.")] = 91.188,
+    process: Annotated[
+        str, typer.Argument(metavar="PROCESS", help='Such as "e+ e- > j j j" or "p p > e+ ve j".')
+    ],
+    energy: Annotated[
+        float | None,
+        typer.Option(help="Centre-of-mass energy in GeV.", show_default="91.188; protons: 14000"),
+    ] = None,
+    cuts: Annotated[
+        Path | None,
+        typer.Option(metavar="CARD.toml", help="Cuts on jets and leptons by name; for protons."),
+    ] = None,
+    pdf: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Parton densities, for protons.", show_default="NNPDF31_nnlo_as_0118_luxqed"
+        ),
+    ] = None,
+    scale: Annotated[
+        str | None,
+        typer.Option(help="Scale for protons: m_ll, m_t, ht, ht/2 or GeV.", show_default="m_t"),
+    ] = None,
     spread: Annotated[
         float | None, typer.Option(help="Relative Gaussian spread of each beam's energy.")
     ] = None,
@@ -56,7 +76,10 @@ def generate(
     min_mass: Annotated[
         float | None, typer.Option(help="Smallest invariant mass of two partons in GeV.")
     ] = None,
-    alpha_s: Annotated[float | None, typer.Option("--alpha-s", help="Strong coupling.")] = None,
+    alpha_s: Annotated[
+        float | None,
+        typer.Option("--alpha-s", help="Strong coupling; by default the densities' for protons."),
+    ] = None,
     events: Annotated[int, typer.Option("--events", "-n", min=1, help="Unweighted events.")] = 10_000,
     method: Annotated[
         Method, typer.Option(help="Sampler of the events; the others run beside it.")
@@ -88,15 +111,29 @@ def generate(
     """Generate unweighted events: cross section, events.lhe.gz and report.html."""
     check_json(json)
     from ..files import RunDirectory, write_json
-    from ..processes import EventGenerator, FixedEnergy, GaussianSpread
+    from ..processes import EventGenerator, GaussianSpread
+    from ..processes.generator import ENERGY
 
     started = time.perf_counter()
-    cuts = _cuts(process, durham, jade, min_mass)
-    beams = GaussianSpread(energy, spread) if spread is not None else FixedEnergy(energy)
+    leptonic = {"spread": spread, "durham": durham, "jade": jade, "min-mass": min_mass}
+    if process.split(">")[0].split() == ["p", "p"]:
+        for name, value in leptonic.items():
+            if value is not None:
+                raise InputError(f"--{name} is for electron-positron beams; cuts for protons go into --cuts")
+        limits: Cuts | JetCuts = _jet_cuts(cuts)
+        beams: Any = energy
+    else:
+        if cuts is not None:
+            raise InputError("--cuts is for protons; use --durham, --jade or --min-mass")
+        limits = _cuts(process, durham, jade, min_mass)
+        beams = GaussianSpread(energy or ENERGY[0], spread) if spread is not None else energy
     methods: list[Any] = [method.value, *(m for m in ("vegas", "bare") if compare and m != method.value)]
 
     def setup(phase_space: PhaseSpace) -> list[EventGenerator]:
-        return [EventGenerator(process, beams, cuts, phase_space.value, m, seed, alpha_s) for m in methods]
+        return [
+            EventGenerator(process, beams, limits, phase_space.value, m, seed, alpha_s, pdf=pdf, scale=scale)
+            for m in methods
+        ]
 
     generators = setup(phase_space)
     others = [] if also is None else setup(also)
@@ -112,7 +149,7 @@ def generate(
     }
     run = RunDirectory(_folder(process) if out is None else out, card, force=force, resume=resume)
     screen = console(quiet)
-    screen.print(f"[bold]{process}[/bold] at {energy:g} GeV, {cut_text(cuts)}")
+    screen.print(f"[bold]{process}[/bold]: {setting(main)}")
     rows = [_integrate(g, calls, overweight, screen, run.checkpoints) for g in generators]
     if also is not None:
         screen.print(f"{also.value} phase space")
@@ -156,10 +193,39 @@ def _cuts(process: str, durham: float | None, jade: float | None, min_mass: floa
     return Cuts(durham=durham, jade=jade, min_mass=min_mass)
 
 
-def cut_text(cuts: Cuts) -> str:
-    """The cuts in words."""
-    names = {"durham": "Durham y_cut", "jade": "JADE y_cut", "min_mass": "m_ij / GeV"}
-    return ", ".join(f"{names[name]} > {value:g}" for name, value in cuts.card().items()) or "no cuts"
+def _jet_cuts(path: Path | None) -> JetCuts:
+    from ..processes import JetCuts
+
+    return JetCuts() if path is None else JetCuts.from_file(path)
+
+
+_CUTS = {
+    "durham": "Durham y_cut > {:g}",
+    "jade": "JADE y_cut > {:g}",
+    "min_mass": "m_ij > {:g} GeV",
+    "jet_pt": "jets with pT > {:g} GeV",
+    "jet_eta": "|eta| < {:g}",
+    "jet_radius": "R = {:g}",
+    "lepton_pt": "leptons with pT > {:g} GeV",
+    "lepton_eta": "leptons with |eta| < {:g}",
+    "missing_pt": "missing pT > {:g} GeV",
+    "lepton_jet": "Delta R of leptons and jets > {:g}",
+}
+
+
+def setting(generator: EventGenerator) -> str:
+    """Energy, densities, scale and cuts in words."""
+    card = generator.cross_section.card()
+    cuts = dict(card["cuts"])
+    parts = [f"{card['energy'] if 'energy' in card else card['beams']['energy']:g} GeV"]
+    if "pdf" in card:
+        unit = " GeV" if card["scale"][0].isdigit() else ""
+        parts += [card["pdf"], f"scale {card['scale']}{unit}"]
+        parts.append(f"{cuts.pop('min_mass', 0):g} < m_ll < {cuts.pop('max_mass'):g} GeV")
+        if not generator.cross_section.name.count(" j"):
+            cuts = {name: value for name, value in cuts.items() if not name.startswith("jet_")}
+    parts += [_CUTS[name].format(value) for name, value in cuts.items()]
+    return ", ".join(parts if cuts or "pdf" in card else [*parts, "no cuts"])
 
 
 def _folder(process: str) -> Path:
@@ -201,7 +267,7 @@ def _integrate(generator: EventGenerator, calls: int, overweight: float, screen:
 def method_name(generator: EventGenerator) -> str:
     """What stands in tables and figures."""
     if generator.method == "bare":
-        return "channels" if generator.card().get("channel_weights") else "flat phase space"
+        return "flat phase space" if generator.card()["phase_space"] == "flat" else "channels"
     return "VEGAS" if generator.method == "vegas" else generator.method
 
 
@@ -211,14 +277,15 @@ def table_rows(
     """Header and cells of the comparison, for the terminal and the report."""
     from ..integration.results import value_with_error
 
-    header = ["method", "cross section [pb]", "chi2/dof", "Q", "efficiency", "calls", "seconds"]
+    header = ["method", "cross section", "chi2/dof", "Q", "efficiency", "replicas", "calls", "seconds"]
     cells = [
         [
             method_name(generator),
-            value_with_error(row.cross_section, row.error),
+            value_with_error(row.cross_section, row.error) + " pb",
             f"{row.chi2:.1f}/{row.dof}",
             f"{row.q:.2f}",
-            f"{row.efficiency:.3f}",
+            f"{row.efficiency:.3g}",
+            f"{row.replica_efficiency:.3g}",
             f"{row.calls:,}",
             f"{row.seconds:.1f}",
         ]

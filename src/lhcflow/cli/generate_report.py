@@ -4,24 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from .. import plotting
 from ..files import RunDirectory
 from ..plotting import Iterations, Observable, Picture, Section, Table
-from ..processes import EventGenerator
-from ..processes.comparison import Row
-from ..processes.distributions import three_jet_observables
+from ..processes import CrossSection, EventGenerator, HadronicCrossSection
+from ..processes.comparison import N_OPT, Row
+from ..processes.distributions import boson_observables, three_jet_observables
 from ..reproduce.three_jets import variable_pictures
-from .generate import cut_text, method_name, table_rows
+from .generate import method_name, setting, table_rows
 from .report import write_report
 
 if TYPE_CHECKING:
     from .generate import Comparison
 
 _POINTS = 100_000
+#: Symbol, unit, lower end and scale of the panels of a boson and jets.
+BOSON_PANELS: dict[str, tuple[str, str, float | None, Literal["linear", "log-y"]]] = {
+    "m_ll": ("m_{ll}", "GeV", None, "log-y"),
+    "pt_v": ("p_{T,V}", "GeV", 0.0, "log-y"),
+    "y_v": ("|y_V|", "", 0.0, "linear"),
+    "pt_l": (r"p_{T,\ell}", "GeV", 0.0, "log-y"),
+    "eta_l": (r"|\eta_\ell|", "", 0.0, "linear"),
+    "pt_1": ("p_{T,1}", "GeV", None, "log-y"),
+    "y_1": ("|y_1|", "", 0.0, "linear"),
+    "pt_2": ("p_{T,2}", "GeV", None, "log-y"),
+    "y_2": ("|y_2|", "", 0.0, "linear"),
+    "pt_3": ("p_{T,3}", "GeV", None, "log-y"),
+    "y_3": ("|y_3|", "", 0.0, "linear"),
+    "m_jj": ("m_{12}", "GeV", 0.0, "log-y"),
+    "dr_jj": (r"\Delta R_{12}", "", None, "linear"),
+    "dr_vj": (r"\Delta R_{V1}", "", 0.0, "linear"),
+}
 
 
 def report_events(
@@ -43,10 +60,11 @@ def report_events(
         for title, comparison in zip(titles, comparisons, strict=True)
         for _, generators, rows in (comparison,)
     ]
-    if main.process.n_final == 3:
-        sections.insert(1, _events(main, lhe))
-    subtitle = f"{f.beams.energy:g} GeV, {cut_text(f.cuts)}"
-    write_report(run, main.process.name, subtitle, sections, warnings)
+    if isinstance(f, HadronicCrossSection):
+        sections.insert(1, _boson_events(main, f, lhe))
+    elif isinstance(f, CrossSection) and f.process.n_final == 3:
+        sections.insert(1, _three_jet_events(main, f, lhe))
+    write_report(run, f.name, setting(main), sections, warnings)
 
 
 def _comparison(
@@ -70,8 +88,9 @@ def _comparison(
             header,
             cells,
             "Each method with the same cuts and phase-space map; calls include those of the adaptation. "
-            "Efficiency of unweighting: mean weight over maximum, with a small share of the cross section "
-            "above it (overweight in the run card).",
+            "Efficiency: accepted share of the points if events above the maximum weight carry a small share "
+            "of the cross section (overweight in the run card); with replicas: mean weight over maximum, the "
+            f"median of the maxima of 1,000 replicas of n_opt = {N_OPT:,} weights (2001.10028).",
         ),
         Picture(
             plotting.convergence(iterations, quantity=r"$\sigma$", unit=unit),
@@ -89,15 +108,44 @@ def _comparison(
     return Section(title, content=content)
 
 
-def _events(main: EventGenerator, lhe: Path) -> Section:
+def _boson_events(main: EventGenerator, f: HadronicCrossSection, lhe: Path) -> Section:
+    """Distributions of boson, leptons and jets."""
     scale, unit = _unit(main)
-    f = main.cross_section
     momenta, weights = _read(lhe)
-    # The reference owes nothing to the sampler: evenly drawn points, weighted by the integrand.
+    points, reference_weights = _reference(main, _POINTS if f.discrete else 4 * _POINTS)
+    seen, reference = (boson_observables(p, f.leptons, f.jets) for p in (momenta, points))
+    panels = []
+    for key, (symbol, of, low, form) in BOSON_PANELS.items():
+        if key in seen:
+            high = np.quantile(seen[key], 0.995) if form != "log-y" else np.quantile(seen[key], 0.999)
+            start = float(np.min(seen[key])) if low is None else low
+            panels.append(
+                Observable(symbol, seen[key], reference[key], of, low=start, high=float(high), scale=form)
+            )
+    figure = plotting.observables(
+        panels, reference_weights, weights, cross_section=scale * float(main.result.mean), unit=unit
+    )
+    caption = (
+        f"Observables. Points: the {len(weights):,} unweighted events of the file with their statistical "
+        "errors; line and band: weighted points, drawn evenly from the channels of phase space, and their "
+        "errors; below, the ratio of the two. Jets are ordered in transverse momentum."
+    )
+    return Section("Events", content=[Picture(figure, caption)])
+
+
+def _reference(main: EventGenerator, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Momenta and weights of `n` evenly drawn points that owe nothing to the sampler, without zeros."""
+    f = main.cross_section
     rng = np.random.default_rng(np.random.SeedSequence(main.seed).spawn(4)[3])
-    points, reference_weights = f.evaluate(rng.random((4 * _POINTS, f.dim)))
-    passed = reference_weights > 0
-    seen, reference = three_jet_observables(momenta), three_jet_observables(points[passed])
+    points, weights = f.evaluate(rng.random((n, f.dim)))
+    return points[weights != 0], weights[weights != 0]
+
+
+def _three_jet_events(main: EventGenerator, f: CrossSection, lhe: Path) -> Section:
+    scale, unit = _unit(main)
+    momenta, weights = _read(lhe)
+    points, reference_weights = _reference(main, 4 * _POINTS)
+    seen, reference = three_jet_observables(momenta), three_jet_observables(points)
     half = f.beams.energy / 2
 
     def panel(symbol: str, key: str, unit: str = "", **options: object) -> Observable:
@@ -120,7 +168,7 @@ def _events(main: EventGenerator, lhe: Path) -> Section:
             Picture(
                 plotting.observables(
                     panels,
-                    reference_weights[passed],
+                    reference_weights,
                     weights,
                     cross_section=scale * float(main.result.mean),
                     unit=unit,
@@ -149,6 +197,7 @@ def _read(lhe: Path) -> tuple[np.ndarray, np.ndarray]:
 
     momenta, weights = [], []
     for event in pylhe.LHEFile.fromfile(str(lhe)).events:
-        momenta.append([(p.e, p.px, p.py, p.pz) for p in event.particles])
+        # status 2: a resonance, which stands between the incoming and the outgoing particles
+        momenta.append([(p.e, p.px, p.py, p.pz) for p in event.particles if p.status != 2])
         weights.append(event.eventinfo.weight)
     return np.array(momenta), np.array(weights)

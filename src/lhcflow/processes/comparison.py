@@ -5,10 +5,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
+from ..integration.unweighting import bootstrap_efficiency, overweight_efficiency
 from .beam import Beams
 from .cuts import Cuts
 from .generator import EventGenerator, Method
 from .process import Process
+
+NEGATIVE = 1e-3  # share of the weights' sum from which on negative ones are warned of
+N_OPT = 2000  # weights in a replica; a pool of 50 times as many gives them
 
 
 @dataclass(frozen=True)
@@ -27,6 +33,10 @@ class Row:
     efficiency : float
         Unweighting efficiency at the overweight share that was asked for.
     efficiency_error : float
+    replica_efficiency, replica_error : float
+        As defined in 2001.10028, with replicas of ``N_OPT`` weights.
+    negative : float
+        Share of the sum of |weights| that negative ones carry.
     seconds : float
         For the integration.
     warnings : tuple of str
@@ -41,14 +51,25 @@ class Row:
     calls: int
     efficiency: float
     efficiency_error: float
+    replica_efficiency: float
+    replica_error: float
+    negative: float
     seconds: float
     warnings: tuple[str, ...]
 
 
-def summarise(generator: EventGenerator, seconds: float, n: int = 100_000, overweight: float = 1e-3) -> Row:
+def summarise(
+    generator: EventGenerator, seconds: float, n: int = 50 * N_OPT, overweight: float = 1e-3
+) -> Row:
     """The line of a generator that has integrated."""
     result = generator.result
-    efficiency = generator.unweighting_efficiency(n, overweight)
+    weights = generator.sample(n)[1]
+    efficiency = overweight_efficiency(weights, overweight)
+    replicas = bootstrap_efficiency(weights, N_OPT, 1000, np.random.default_rng(generator.seed))
+    negative = float(-weights[weights < 0].sum() / np.abs(weights).sum())
+    warnings = tuple(result.warnings)
+    if negative > NEGATIVE:
+        warnings += (f"events of negative weight carry {negative:.2g} of the sum of |weights|",)
     return Row(
         method=generator.method,
         cross_section=float(result.mean),
@@ -59,8 +80,11 @@ def summarise(generator: EventGenerator, seconds: float, n: int = 100_000, overw
         calls=result.calls,
         efficiency=float(efficiency),
         efficiency_error=efficiency.error,
+        replica_efficiency=float(replicas),
+        replica_error=replicas.error,
+        negative=negative,
         seconds=seconds,
-        warnings=tuple(result.warnings),
+        warnings=warnings,
     )
 
 

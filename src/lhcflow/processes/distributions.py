@@ -1,4 +1,4 @@
-"""Plain arrays for figures: integration variables before and after training, observables of three jets."""
+"""Plain arrays for figures: integration variables before and after training, observables of events."""
 
 from dataclasses import dataclass
 from itertools import combinations
@@ -7,7 +7,7 @@ import numpy as np
 
 from ..errors import InputError
 from .generator import EventGenerator
-from .kinematics import invariant, to_rest_frame
+from .kinematics import delta_r, invariant, mass_squared, pseudorapidity, to_rest_frame, transverse_momentum
 
 
 @dataclass(frozen=True)
@@ -88,3 +88,46 @@ def three_jet_observables(momenta: np.ndarray) -> dict[str, np.ndarray]:
         "cos_thrust": np.abs(cos[np.arange(len(x)), hardest]),
         "cos_quark": cos[:, 0],
     }
+
+
+def boson_observables(momenta: np.ndarray, leptons: list[int], jets: list[int]) -> dict[str, np.ndarray]:
+    """Observables of a lepton pair and jets.
+
+    Parameters
+    ----------
+    momenta : array (n, particles, 4)
+        In the laboratory, incoming first, GeV.
+    leptons, jets : positions; jets are ordered in transverse momentum here.
+
+    Returns
+    -------
+    dict of arrays (n,)
+        ``m_ll``, ``pt_v``, ``y_v`` (absolute) of the pair, ``pt_l``, ``eta_l`` (absolute) of its first
+        lepton; with jets ``pt_1``, ``y_1`` (absolute) and so on, and ``dr_vj`` of the pair and the first;
+        with two ``m_jj`` and ``dr_jj`` of the first two.
+    """
+    boson = momenta[:, leptons].sum(axis=1)
+    lepton = momenta[:, leptons[0]]
+    result = {
+        "m_ll": np.sqrt(np.maximum(mass_squared(boson), 0)),
+        "pt_v": transverse_momentum(boson),
+        "y_v": np.abs(np.arctanh(boson[:, 3] / boson[:, 0])),
+        "pt_l": transverse_momentum(lepton),
+        "eta_l": np.abs(pseudorapidity(lepton)),
+    }
+    if not jets:
+        del result["pt_v"]  # rounding
+        return result
+    partons = momenta[:, jets]
+    order = np.argsort(-transverse_momentum(partons), axis=1)
+    partons = np.take_along_axis(partons, order[..., None], axis=1)
+    for i in range(len(jets)):
+        result[f"pt_{i + 1}"] = transverse_momentum(partons[:, i])
+        result[f"y_{i + 1}"] = np.abs(pseudorapidity(partons[:, i]))
+    azimuths = np.abs(np.arctan2(boson[:, 2], boson[:, 1]) - np.arctan2(partons[:, 0, 2], partons[:, 0, 1]))
+    rapidities = np.arctanh(boson[:, 3] / boson[:, 0]) - pseudorapidity(partons[:, 0])
+    result["dr_vj"] = np.hypot(rapidities, np.minimum(azimuths, 2 * np.pi - azimuths))
+    if len(jets) > 1:
+        result["m_jj"] = np.sqrt(invariant(partons[:, 0], partons[:, 1]))
+        result["dr_jj"] = delta_r(partons[:, 0], partons[:, 1])
+    return result

@@ -4,7 +4,7 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, Self
 
 import numpy as np
 
@@ -17,42 +17,72 @@ from ..integration.sampler import Sampler
 from ..integration.unweighting import Efficiency
 from .bare import integrate_bare
 from .beam import Beams
-from .channels import Multichannel
-from .couplings import Parameters
 from .cuts import Cuts
-from .events import Events, assign_flavours
-from .integrand import CrossSection, optimised_weights
+from .events import Events
+from .hadronic import DEFAULT_PDF, DEFAULT_SCALE, HadronicCrossSection
+from .integrand import CrossSection
+from .jet_cuts import JetCuts
 from .lhe import write_lhe
+from .pdf import Pdf
 from .process import Process
 
 Method = Literal["auto", "vegas", "flow", "bare"]
 BATCH = 20_000
-SETUP = 2000, 4  # points per iteration, and iterations, that fix the channel weights
+ENERGY = 91.188, 14000.0  # of lepton and proton colliders, GeV
+
+
+class DifferentialCrossSection(Protocol):
+    """What events are generated from: :class:`CrossSection` or :class:`HadronicCrossSection`.
+
+    A function on the unit cube of `dim` dimensions in pb, with the events that its points stand for.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def dim(self) -> int: ...
+    @property
+    def variables(self) -> tuple[str, ...]: ...
+    @property
+    def weights(self) -> np.ndarray | None: ...
+    @property
+    def beam_particles(self) -> tuple[tuple[int, float], tuple[int, float]]: ...
+    @property
+    def couplings(self) -> tuple[float, float]: ...
+    def __call__(self, u: np.ndarray) -> np.ndarray: ...
+    def evaluate(self, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]: ...
+    def events(self, u: np.ndarray, weights: np.ndarray, rng: np.random.Generator) -> Events: ...
+    def with_weights(self, weights: Any) -> Self: ...
+    def optimised(self, seed: np.random.SeedSequence) -> tuple[Self, int]: ...
+    def card(self) -> dict[str, Any]: ...
 
 
 class EventGenerator:
-    """Unweighted parton-level events of a lepton collider, with the cross section.
+    """Unweighted parton-level events, with the cross section.
 
     Parameters
     ----------
-    process : str or Process
-        Such as ``"e+ e- > j j j"``.
-    energy : float or Beams
-        Centre-of-mass energy in GeV, or :class:`FixedEnergy`, :class:`GaussianSpread`, :class:`EnergyScan`.
-    cuts : Cuts
-        Needed by processes with a gluon.
+    process : str, Process or DifferentialCrossSection
+        Such as ``"e+ e- > j j j"`` or ``"p p > e+ ve j"``. A cross section brings all up to
+        `phase_space` and `alpha_s`, `pdf`, `scale` with it: then they are not given.
+    energy : float or Beams, optional
+        Centre-of-mass energy in GeV, for leptons also :class:`FixedEnergy`, :class:`GaussianSpread` or
+        :class:`EnergyScan`; 91.188 GeV for leptons, 14 TeV for protons by default.
+    cuts : Cuts or JetCuts, optional
+        Needed by lepton processes with a gluon; :class:`JetCuts` for protons.
     phase_space : {"channels", "poles", "flat"}
-        The map that the sampler adapts to, see :class:`CrossSection`.
+        The map that the sampler adapts to, see :class:`CrossSection`; protons have "channels".
     method : {"auto", "vegas", "flow", "bare"}
         That of :class:`lhcflow.integration.Integrator`; ``"bare"`` samples the phase-space map as it is.
     seed : int
         The same seed gives the same events.
     alpha_s : float, optional
-        By default that of the process.
+        By default that of the process, or of the parton densities.
     channel_weights : sequence of float, optional
-        Of the three channels; by default they are optimised before the integration.
+        Of the channels; by default they are optimised before the integration.
     settings : FlowSettings, optional
         The flow and its training; by default most of the calls train it, since events need the sampler.
+    pdf, scale : of processes with protons, see :class:`HadronicCrossSection`.
 
     Examples
     --------
@@ -66,17 +96,19 @@ class EventGenerator:
 
     def __init__(
         self,
-        process: str | Process,
-        energy: float | Beams = 91.188,
-        cuts: Cuts | None = None,
+        process: str | Process | DifferentialCrossSection,
+        energy: float | Beams | None = None,
+        cuts: Cuts | JetCuts | None = None,
         phase_space: str = "channels",
         method: Method = "auto",
         seed: int = 0,
         alpha_s: float | None = None,
         channel_weights: list[float] | None = None,
         settings: FlowSettings | None = None,
+        *,
+        pdf: str | Pdf | None = None,
+        scale: str | float | None = None,
     ) -> None:
-        self.process = Process(process) if isinstance(process, str) else process
         if method not in ("auto", "vegas", "flow", "bare"):
             raise InputError(f"method must be 'auto', 'vegas', 'flow' or 'bare', got {method!r}")
         if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
@@ -86,25 +118,20 @@ class EventGenerator:
         self._settings = settings or FlowSettings(share=0.8)
         setup, sampling, self._event_seed = np.random.SeedSequence(seed).spawn(3)
         self._sampling_seed = int(sampling.generate_state(1)[0])
-        f = CrossSection(self.process, energy, cuts, phase_space, alpha_s)
+        if isinstance(process, str | Process):
+            f = differential(process, energy, cuts, phase_space, alpha_s, pdf, scale)
+        else:
+            f = process
+            if any(v is not None for v in (energy, cuts, alpha_s, pdf, scale)) or phase_space != "channels":
+                raise InputError(f"{f.name}: energy, cuts and so on are given to its cross section, not here")
         self._setup_calls = 0
-        if isinstance(f.phase_space, Multichannel):
-            weights = channel_weights
-            if weights is None:
-                weights = optimised_weights(f, setup, *SETUP)
-                self._setup_calls = SETUP[0] * SETUP[1]
-            maps = Multichannel(f.phase_space.channels, weights)
-            f = CrossSection(self.process, f.beams, f.cuts, maps, f.alpha_s)
-        elif channel_weights is not None:
-            raise InputError(f"phase_space={phase_space!r} has no channels to be weighted")
+        if channel_weights is None:
+            f, self._setup_calls = f.optimised(setup)
+        else:
+            f = f.with_weights(channel_weights)
         #: The integrand on the unit cube, in pb.
-        self.cross_section = f
-        self._phase_space_name = phase_space
+        self.cross_section: DifferentialCrossSection = f
         self._result: Result | None = None
-
-    @property
-    def parameters(self) -> Parameters:
-        return self.process.parameters
 
     @property
     def result(self) -> Result:
@@ -123,16 +150,9 @@ class EventGenerator:
     def card(self) -> dict[str, Any]:
         """Everything that is needed to repeat the run, as plain numbers and strings."""
         f = self.cross_section
-        weights = f.phase_space.weights.tolist() if isinstance(f.phase_space, Multichannel) else None
-        return {
-            "process": self.process.name,
-            "beams": {"kind": type(f.beams).__name__, **vars(f.beams)},
-            "cuts": f.cuts.card(),
-            "parameters": {**vars(self.parameters), "alpha_s": f.alpha_s},
-            "phase_space": self._phase_space_name,
-            "method": self.method,
-            "seed": self.seed,
-        } | ({"channel_weights": weights} if weights else {})
+        weights = None if f.weights is None else f.weights.tolist()
+        card = {**f.card(), "method": self.method, "seed": self.seed}
+        return card | ({"channel_weights": weights} if weights else {})
 
     def integrate(self, calls: int = 200_000, rtol: float | None = None, **options: Any) -> Result:
         """Integrate the cross section and train the sampler.
@@ -140,7 +160,7 @@ class EventGenerator:
         Parameters
         ----------
         calls : int
-            Evaluations of the integrand at most; the 8,000 for the channel weights come on top.
+            Evaluations of the integrand at most; those for the channel weights come on top.
         rtol : float, optional
             Stop when the relative error is smaller.
         options
@@ -166,7 +186,7 @@ class EventGenerator:
             )
             result = integrator.integrate(f, calls=calls, rtol=rtol, **options)
         if not float(result.mean) > 0:
-            raise RunError(f"none of {result.calls} points passed the cuts {f.cuts.card()}: loosen them")
+            raise RunError(f"none of {result.calls} points passed the cuts {f.card()['cuts']}: loosen them")
         self._result = result.with_(calls=result.calls + self._setup_calls)
         return self._result
 
@@ -255,18 +275,17 @@ class EventGenerator:
                 if progress is not None:
                     progress(min(start + BATCH, n), n)
 
-        # Where the energy varies no particle may have more than its beam: readers refuse that.
-        incoming, energy = self.process.subprocesses[0].pdg, self.cross_section.beams.highest / 2
+        alpha, alpha_s = self.cross_section.couplings
         return write_lhe(
             path,
             batches(),
-            beams=((incoming[0], energy), (incoming[1], energy)),
+            beams=self.cross_section.beam_particles,
             cross_section=float(self.result.mean),
             error=float(self.result.sdev),
             max_weight=float(weights.max()),
             unweighted=bool(np.ptp(weights) == 0),
-            alpha=self.parameters.alpha,
-            alpha_s=self.cross_section.alpha_s,
+            alpha=alpha,
+            alpha_s=alpha_s,
             card=self.card(),
         )
 
@@ -278,7 +297,46 @@ class EventGenerator:
         return points.x, points.weight * (float(self.result.mean) / points.weight.mean())
 
     def _events(self, points: np.ndarray, weights: np.ndarray, rng: np.random.Generator) -> Events:
-        return assign_flavours(self.process, self.cross_section.momenta(points), weights, rng)
+        return self.cross_section.events(points, weights, rng)
 
     def _rng(self) -> np.random.Generator:
         return np.random.default_rng(self._event_seed.spawn(1)[0])
+
+
+def differential(
+    process: str | Process,
+    energy: float | Beams | None = None,
+    cuts: Cuts | JetCuts | None = None,
+    phase_space: str = "channels",
+    alpha_s: float | None = None,
+    pdf: str | Pdf | None = None,
+    scale: str | float | None = None,
+) -> CrossSection | HadronicCrossSection:
+    """The differential cross section of a process with leptons or protons coming in; see above.
+
+    Raises
+    ------
+    InputError
+        Something does not belong to the process's beams.
+    """
+    name = process if isinstance(process, str) else process.name
+    if name.split(">")[0].split() != ["p", "p"]:
+        if isinstance(cuts, JetCuts) or pdf is not None or scale is not None:
+            raise InputError(f"{name}: parton densities, a scale and cuts on jets are for 'p p > ...'")
+        process = Process(process) if isinstance(process, str) else process
+        return CrossSection(process, ENERGY[0] if energy is None else energy, cuts, phase_space, alpha_s)
+    if isinstance(cuts, Cuts):
+        raise InputError(f"{name}: the cuts of processes with protons are JetCuts")
+    if phase_space != "channels":
+        raise InputError(f"{name}: phase_space={phase_space!r} is for leptons, protons have 'channels'")
+    if energy is not None and not isinstance(energy, int | float):
+        raise InputError(f"{name}: the energy of protons is a number of GeV, got {energy!r}")
+    energy = ENERGY[1] if energy is None else energy
+    return HadronicCrossSection(
+        name,
+        energy,
+        DEFAULT_PDF if pdf is None else pdf,
+        cuts,
+        DEFAULT_SCALE if scale is None else scale,
+        alpha_s=alpha_s,
+    )

@@ -20,6 +20,8 @@ from .pdf import Pdf
 from .scales import Scale
 
 DEFAULT_PDF = "NNPDF31_nnlo_as_0118_luxqed"
+DEFAULT_SCALE = "m_t"
+SETUP = 1000, 5  # points per five categories and iteration, and iterations, that fix the shares
 SUMMED_JETS = 1  # up to so many jets all partonic channels are summed at each point
 
 
@@ -66,7 +68,7 @@ class HadronicCrossSection:
         energy: float = 14000.0,
         pdf: str | Pdf = DEFAULT_PDF,
         cuts: JetCuts | None = None,
-        scale: str | float = "m_t",
+        scale: str | float = DEFAULT_SCALE,
         parameters: Parameters | Mapping[str, float] | None = None,
         alpha_s: float | None = None,
         weights: np.ndarray | list[float] | None = None,
@@ -112,11 +114,29 @@ class HadronicCrossSection:
             raise InputError(f"{count} categories need as many weights >= 0 with a sum > 0")
         return alpha / alpha.sum()
 
-    def with_weights(self, weights: np.ndarray) -> HadronicCrossSection:
+    def with_weights(self, weights: list[float] | np.ndarray) -> HadronicCrossSection:
         """The same cross section with other shares of the categories."""
         other = copy.copy(self)
         other.weights = self._normalised(weights)
         return other
+
+    def optimised(self, seed: int | np.random.SeedSequence) -> tuple[HadronicCrossSection, int]:
+        """With optimised shares of the categories, if there are any; and the evaluations that it took."""
+        if not self.discrete:
+            return self, 0
+        points = SETUP[0] * max(len(self.categories) // 5, 2)
+        return self.with_weights(optimised_categories(self, seed, points, SETUP[1])), points * SETUP[1]
+
+    @property
+    def beam_particles(self) -> tuple[tuple[int, float], tuple[int, float]]:
+        """PDG numbers and energies in GeV of the beams, as they stand in event files."""
+        return (2212, self.energy / 2), (2212, self.energy / 2)
+
+    @property
+    def couplings(self) -> tuple[float, float]:
+        """alpha, and alpha_s at the Z mass."""
+        alpha_s = self.coupling(np.array([self.parameters.mz]))
+        return self.parameters.alpha, float(alpha_s[0])
 
     @property
     def discrete(self) -> bool:
@@ -145,6 +165,7 @@ class HadronicCrossSection:
             "scale": str(self.scale),
             "cuts": self.cuts.card(),
             "parameters": parameters,
+            "phase_space": "channels",
         }
 
     def __call__(self, u: np.ndarray) -> np.ndarray:

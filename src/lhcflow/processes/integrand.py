@@ -1,6 +1,9 @@
 """A cross section as a function on the unit cube."""
 
+from __future__ import annotations
+
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -8,12 +11,14 @@ from ..errors import InputError
 from .beam import Beams, EnergyScan, FixedEnergy, GaussianSpread
 from .channels import GluonPoles, Multichannel
 from .cuts import Cuts
+from .events import Events, assign_flavours
 from .kinematics import boost, direction, massless, to_rest_frame
 from .phase_space import PhaseSpace, Rambo
 from .process import Process
 
 #: (hbar c)^2 in pb GeV^2 (PDG 2024).
 GEV2_PB = 0.3893793721e9
+SETUP = 2000, 4  # points per iteration, and iterations, that fix the channel weights
 
 
 class CrossSection:
@@ -69,6 +74,8 @@ class CrossSection:
                 f"{process.name} diverges without cuts: give y_cut or min_mass, as in Cuts(durham=0.01)"
             )
         self.cuts.check(process.n_final, self.beams.highest)
+        #: The map's name, as it stands in a run card.
+        self.map_name = phase_space if isinstance(phase_space, str) else type(phase_space).__name__
         if isinstance(phase_space, str):
             phase_space = self._map(phase_space)
         if phase_space.n_final != process.n_final:
@@ -88,6 +95,59 @@ class CrossSection:
             raise InputError(f"phase_space={name!r} is for q q~ g; for {self.process.name} use 'flat'")
         region = self.cuts if name == "channels" else Cuts(jade=self.cuts.min_invariant(highest))
         return gluon_channels(self.process, region, self.beams.energy, highest)
+
+    @property
+    def name(self) -> str:
+        """The process."""
+        return self.process.name
+
+    @property
+    def weights(self) -> np.ndarray | None:
+        """Of the channels of the phase space, if it has any."""
+        return self.phase_space.weights if isinstance(self.phase_space, Multichannel) else None
+
+    def with_weights(self, weights: list[float] | np.ndarray) -> CrossSection:
+        """The same cross section with other weights of the channels."""
+        if not isinstance(self.phase_space, Multichannel):
+            raise InputError(f"phase_space={self.map_name!r} has no channels to be weighted")
+        maps = Multichannel(self.phase_space.channels, weights)
+        other = CrossSection(self.process, self.beams, self.cuts, maps, self.alpha_s)
+        other.map_name = self.map_name
+        return other
+
+    def optimised(self, seed: int | np.random.SeedSequence) -> tuple[CrossSection, int]:
+        """With optimised weights of the channels, if it has any; and the evaluations that it took."""
+        if not isinstance(self.phase_space, Multichannel):
+            return self, 0
+        return self.with_weights(optimised_weights(self, seed, *SETUP)), SETUP[0] * SETUP[1]
+
+    @property
+    def beam_particles(self) -> tuple[tuple[int, float], tuple[int, float]]:
+        """PDG numbers and energies in GeV of the beams, as they stand in event files.
+
+        Where the energy varies it is the highest: readers refuse particles with more than their beam.
+        """
+        incoming, energy = self.process.subprocesses[0].pdg, self.beams.highest / 2
+        return (incoming[0], energy), (incoming[1], energy)
+
+    @property
+    def couplings(self) -> tuple[float, float]:
+        """alpha and alpha_s."""
+        return self.process.parameters.alpha, self.alpha_s
+
+    def card(self) -> dict[str, Any]:
+        """What defines the cross section, as plain numbers and strings."""
+        return {
+            "process": self.name,
+            "beams": {"kind": type(self.beams).__name__, **vars(self.beams)},
+            "cuts": self.cuts.card(),
+            "parameters": {**vars(self.process.parameters), "alpha_s": self.alpha_s},
+            "phase_space": self.map_name,
+        }
+
+    def events(self, u: np.ndarray, weights: np.ndarray, rng: np.random.Generator) -> Events:
+        """Events at points `u` (n, dim) with `weights` (n,) in pb; flavours are drawn."""
+        return assign_flavours(self.process, self.momenta(u), weights, rng)
 
     @property
     def dim(self) -> int:
