@@ -1,0 +1,62 @@
+"""Statistics of a bump hunt: background fits, significances, global p-values, limits and checks."""
+
+from .checks import Sculpting, SpuriousSignal, sculpting, spurious_signal, uniformity
+from .export import counting_workspace, spectrum_workspace
+from .fitting import Fits, fit
+from .limits import Limit, toy_limit, upper_limit
+from .model import BinnedModel, counting_data, counting_model, dijet_model, dijet_parameters
+from .peaks import gaussian_peak, template_peak
+from .quality import Goodness, Trial, f_test, fit_range, goodness, sideband_fit
+from .search import Search, search
+from .significance import Scan, Significance, count_model, count_significance, shape_scan, signed_z
+from .spectrum import Spectrum, mass_bins
+from .template import TemplateCount, template_count
+from .toys import GlobalP, count_toys, draw_toys, global_p, toy_scan
+from .working_points import checked_points, passes
+
+__all__ = [
+    "BinnedModel",
+    "Fits",
+    "GlobalP",
+    "Goodness",
+    "Limit",
+    "Scan",
+    "Sculpting",
+    "Search",
+    "Significance",
+    "Spectrum",
+    "SpuriousSignal",
+    "TemplateCount",
+    "Trial",
+    "checked_points",
+    "count_model",
+    "count_significance",
+    "count_toys",
+    "counting_data",
+    "counting_model",
+    "counting_workspace",
+    "dijet_model",
+    "dijet_parameters",
+    "draw_toys",
+    "f_test",
+    "fit",
+    "fit_range",
+    "gaussian_peak",
+    "global_p",
+    "goodness",
+    "mass_bins",
+    "passes",
+    "sculpting",
+    "search",
+    "shape_scan",
+    "sideband_fit",
+    "signed_z",
+    "spectrum_workspace",
+    "spurious_signal",
+    "template_count",
+    "template_peak",
+    "toy_limit",
+    "toy_scan",
+    "uniformity",
+    "upper_limit",
+]

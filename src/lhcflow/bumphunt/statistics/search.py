@@ -1,0 +1,146 @@
+"""One spectrum, searched: background fit, count, peaks at all masses, global p-value and limit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import InputError
+from ..regions import SignalRegion
+from .checks import SpuriousSignal, spurious_signal
+from .fitting import Fits
+from .limits import Limit, upper_limit
+from .model import ENERGY, MAX_PARAMETERS, dijet_model
+from .peaks import gaussian_peak
+from .quality import Goodness, Trial, f_test, goodness, sideband_fit
+from .significance import (
+    Scan,
+    Significance,
+    background_errors,
+    count_model,
+    count_significance,
+    scan_masses,
+    shape_scan,
+)
+from .spectrum import Array, Spectrum
+from .toys import GlobalP, global_p, toy_scan
+
+_LEAST_SIDEBAND = 20
+"""Events in the sidebands with which a spectrum is fitted."""
+
+
+@dataclass(frozen=True, eq=False)
+class Search:
+    """What a spectrum says about a signal.
+
+    Attributes
+    ----------
+    spectrum, region : what was searched.
+    parameters, trials : of the dijet function, and the F-test that chose their number.
+    fits : of the sidebands.
+    background, error : (bins,) expected from the sidebands, and its uncertainty.
+    quality : of the fit in the sidebands.
+    count : excess in the signal region, whatever its shape.
+    limit : on the signal events in the signal region.
+    scan : peaks at all masses.
+    global_ : largest excess of peaks in the signal region against toys; None without toys.
+    spurious : signal that the fit finds in the fit of a function with one parameter more.
+    """
+
+    spectrum: Spectrum
+    region: SignalRegion
+    parameters: int
+    trials: list[Trial]
+    fits: Fits
+    background: Array
+    error: Array
+    quality: Goodness
+    count: Significance
+    limit: Limit
+    scan: Scan
+    global_: GlobalP | None
+    spurious: SpuriousSignal
+    toy_z: NDArray[np.float32] | None
+
+    @property
+    def pulls(self) -> Array:
+        """(data - background) / sqrt(background + error^2) per bin (bins,)."""
+        return (self.spectrum.counts - self.background) / np.sqrt(self.background + self.error**2)
+
+
+def search(
+    spectrum: Spectrum,
+    region: SignalRegion,
+    resolution: float = 0.03,
+    parameters: int | None = None,
+    toys: int = 10_000,
+    seed: int = 0,
+    energy: float = ENERGY,
+    level: float = 0.95,
+) -> Search:
+    """Search one spectrum.
+
+    Parameters
+    ----------
+    spectrum : its bins must end at the limits of the region (:func:`mass_bins`, :func:`fit_range`).
+    region : the signal region; masked in the background fit.
+    resolution : relative width of the peaks.
+    parameters : of the dijet function; by F-test (3 to 5) if None.
+    toys : pseudo-experiments for the global p-value, 0 for none.
+    energy : centre-of-mass energy in TeV.
+    level : confidence level of the limit.
+
+    Raises
+    ------
+    InputError
+        If the sidebands hold too few events.
+    """
+    outside = ~spectrum.inside(region)
+    if (n := spectrum.counts[outside].sum()) < _LEAST_SIDEBAND:
+        raise InputError(
+            f"the sidebands of {region.low:g} to {region.high:g} TeV hold {n:g} events behind the cut, "
+            f"a fit needs {_LEAST_SIDEBAND}: choose a looser cut or a wider range"
+        )
+    trials: list[Trial] = []
+    if parameters is None:
+        parameters, trials = f_test(spectrum, region, energy=energy)
+    model = dijet_model(spectrum.edges, parameters, energy)
+    fits = sideband_fit(spectrum, region, parameters, energy)
+    background = model.background(fits.parameters[0])
+    masses = scan_masses(spectrum, region, resolution)
+    scan = shape_scan(spectrum, masses, resolution, parameters, energy)
+    merged, _ = spectrum.merged(region)
+    inside = region.contains(masses)
+    z, found = None, None
+    if toys:
+        peaks = gaussian_peak(spectrum.edges, masses[inside], resolution)
+        z = toy_scan(model, peaks, background, toys, seed)
+        found = global_p(float(scan.z[inside].max()), z)
+    return Search(
+        spectrum,
+        region,
+        parameters,
+        trials,
+        fits,
+        background,
+        background_errors(model, fits),
+        goodness(spectrum.counts[outside], background[outside], parameters),
+        count_significance(spectrum, region, parameters, energy),
+        upper_limit(count_model(spectrum.edges, region, parameters, energy), merged.counts, level),
+        scan,
+        found,
+        _spurious(spectrum, region, masses[inside], resolution, parameters, energy),
+        z,
+    )
+
+
+def _spurious(
+    spectrum: Spectrum, region: SignalRegion, masses: Array, resolution: float, parameters: int, energy: float
+) -> SpuriousSignal:
+    """Asimov data from the sideband fit with one parameter more (or fewer, at the end of the family)."""
+    other = parameters + 1 if parameters < MAX_PARAMETERS else parameters - 1
+    fits = sideband_fit(spectrum, region, other, energy)
+    expected = dijet_model(spectrum.edges, other, energy).background(fits.parameters[0])
+    return spurious_signal(Spectrum(spectrum.edges, expected), masses, resolution, parameters, region, energy)

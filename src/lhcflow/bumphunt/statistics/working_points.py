@@ -1,0 +1,45 @@
+"""Cuts on a score, chosen by the share of background that they keep and by nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ...errors import InputError
+
+_LEAST_REFERENCE = 10
+
+
+def passes(efficiency: ArrayLike, working_point: float) -> NDArray[np.bool_]:
+    """Whether events pass a cut that keeps a share ``working_point`` of the background.
+
+    Parameters
+    ----------
+    efficiency : (n,) :attr:`CrossFit.efficiency`: the share of background at least as signal-like.
+    working_point : in (0, 1]; 1 keeps all.
+    """
+    if not 0 < working_point <= 1:
+        raise InputError(f"a working point is a background efficiency in (0, 1], got {working_point}")
+    values = np.asarray(efficiency, float)
+    return np.ones(values.shape, bool) if working_point == 1 else values < working_point
+
+
+def checked_points(points: Sequence[float], reference: int) -> list[float]:
+    """Working points from loose to tight; InputError if the reference sample can't resolve the tightest.
+
+    Parameters
+    ----------
+    points : background efficiencies.
+    reference : number of background events of one fold on whose scores the cuts rest.
+    """
+    for point in points:
+        if not 0 < point < 1:
+            raise InputError(f"a working point is a background efficiency in (0, 1), got {point}")
+        if point * reference < _LEAST_REFERENCE:
+            raise InputError(
+                f"the working point {point:g} keeps {point * reference:.2g} of {reference} reference events: "
+                f"choose at least {_LEAST_REFERENCE / reference:.1g}"
+            )
+    return sorted(set(points), reverse=True)
