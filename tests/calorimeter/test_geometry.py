@@ -55,6 +55,17 @@ def test_xml(tmp_path):
     assert read_xml(file, "photon", threshold=1.0).threshold == 1.0
 
 
+def test_xml_of_a_known_geometry_is_that_geometry(tmp_path):
+    """The layers of data set 2 as 45 lines of its published file have them."""
+    edges = "0,4.65,9.3,13.95,18.6,23.25,27.9,32.55,37.2,41.85"
+    lines = [f'<Layer id="{i}" r_edges="{edges}" n_bin_alpha="16"/>' for i in range(45)]
+    file = tmp_path / "binning_dataset_2.xml"
+    file.write_text(xml("".join(lines)))
+    assert geometry(file) is geometry("ds2")
+    file.write_text(xml("".join(lines[:44])))
+    assert (geometry(file).name, geometry(file).threshold) == ("binning_dataset_2", 0.0)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -78,7 +78,8 @@ def geometry(name: str | os.PathLike[str] | Geometry, particle: str | None = Non
     Parameters
     ----------
     name : "calogan" (504 voxels), "ds1-photons" (368), "ds1-pions" (533), "ds2" (6480), "ds3" (40500), the
-        path of an ``.xml`` file, or a geometry, which is returned.
+        path of an ``.xml`` file, or a geometry, which is returned. A file with the layers of a known
+        geometry is that geometry, with its name and threshold.
     particle : of an XML file that holds several.
 
     Raises
@@ -96,7 +97,8 @@ def geometry(name: str | os.PathLike[str] | Geometry, particle: str | None = Non
     if isinstance(name, str) and name in _KNOWN:
         return _known(name)
     if Path(name).suffix == ".xml":
-        return read_xml(name, particle)
+        found = read_xml(name, particle)
+        return next((_known(n) for n in _KNOWN if _known(n).layers == found.layers), found)
     raise InputError(f"there is no geometry {str(name)!r}: take {', '.join(_KNOWN)} or an .xml file")
 
 

@@ -3,6 +3,7 @@
 from .caloflow import CaloFlow
 from .catalogue import MODELS, build_model, geometry_of
 from .energies import EnergyFlow
+from .inductive import InductiveCaloFlow
 from .model import ShowerModel
 from .preprocessing import EnergyFractions, LayerSizes, VoxelFractions
 from .student import distill, new_student
@@ -14,6 +15,7 @@ __all__ = [
     "CaloFlow",
     "EnergyFlow",
     "EnergyFractions",
+    "InductiveCaloFlow",
     "LayerSizes",
     "ShowerModel",
     "TimeIsUp",

@@ -110,7 +110,7 @@ class CaloFlow(ShowerModel):
         energy_settings = energy_settings or settings
         data = showers_for(self, incident, voxels)
         deadline = Deadline(settings.seconds)
-        ratio = (data[1].sum(1) + self.energies.noise * self.layers.voxels) / data[0]
+        ratio = (data[1].sum(1, dtype=torch.float64) + self.energies.noise * self.layers.voxels) / data[0]
         self.energies.set_top(float(ratio.max()))
         histories = {}
         for name, part, how in (

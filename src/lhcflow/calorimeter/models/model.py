@@ -116,7 +116,7 @@ class ShowerModel(Component):
 
 
 def showers_for(model: ShowerModel, incident: Any, voxels: Any) -> tuple[Tensor, Tensor]:
-    """Showers checked against the model's geometry, (n,) and (n, V) in float64."""
+    """Showers checked against the model's geometry, (n,) in float64 and (n, V) as they are."""
     checked = check_showers(torch.as_tensor(incident), torch.as_tensor(voxels), model.layers)
     if len(checked[0]) < 2:
         raise InputError("a training needs two or more showers")

@@ -70,7 +70,9 @@ class LayerSizes:
 def check_showers(
     incident: Tensor | Sequence[float], voxels: Tensor | None = None, layers: LayerSizes | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Incident energies (n,) and voxels (n, V) in float64, or the reason why they can't be that.
+    """Incident energies (n,) in float64 and voxels (n, V), or the reason why they can't be that.
+
+    Voxels keep their precision and, where they have one, their memory: they may be gigabytes.
 
     Raises
     ------
@@ -84,13 +86,14 @@ def check_showers(
         raise InputError("incident energies must be positive and finite (in MeV)")
     if voxels is None:
         return incident, incident.new_zeros(len(incident), 0)
-    voxels = torch.as_tensor(voxels, dtype=torch.float64)
+    voxels = torch.as_tensor(voxels)
+    voxels = voxels if voxels.is_floating_point() else voxels.double()
     wanted = f"({len(incident)}, {layers.voxels if layers else 'V'})"
     if voxels.ndim != 2 or len(voxels) != len(incident) or (layers and voxels.shape[1] != layers.voxels):
         raise InputError(f"voxels must have shape {wanted}, got {tuple(voxels.shape)}")
-    bad = ~(torch.isfinite(voxels) & (voxels >= 0))
-    if bool(bad.any()):
-        rows = int(bad.any(1).sum())
+    low, high = voxels.aminmax()  # NaN if there is one
+    if not (low >= 0 and torch.isfinite(high)):
+        rows = int((~(torch.isfinite(voxels) & (voxels >= 0))).any(1).sum())
         raise InputError(f"voxel energies are negative or not finite in {rows} of {len(voxels)} showers")
     return incident, voxels
 

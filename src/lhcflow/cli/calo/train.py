@@ -22,20 +22,28 @@ class Model(StrEnum):
     """The kinds of models."""
 
     caloflow = "caloflow"
+    icaloflow = "icaloflow"
 
 
 def train(
     showers: Annotated[Path, typer.Argument(metavar="SHOWERS.h5", help="CaloGAN or CaloChallenge format.")],
     out: Out,
-    model: Annotated[Model, typer.Option(help="caloflow: flow I and II of 2106.05285.")] = Model.caloflow,
+    model: Annotated[
+        Model,
+        typer.Option(
+            help="caloflow: flow I and II of 2106.05285; icaloflow: layer after layer, 2305.11934, for data "
+            "sets 2 and 3 of the CaloChallenge."
+        ),
+    ] = Model.caloflow,
     epochs: Annotated[int, typer.Option(min=1, help="Passes through the showers.")] = 100,
     batch_size: Annotated[int, typer.Option(min=1, help="Showers per step.")] = 200,
     learning_rate: Annotated[float, typer.Option(help="At the top of the one-cycle schedule.")] = 1e-3,
     blocks: Annotated[
-        int | None, typer.Option(min=1, help="Blocks of the voxel flow.", show_default="8")
+        int | None, typer.Option(min=1, help="Blocks of the voxel flows.", show_default="8")
     ] = None,
     hidden: Annotated[
-        int | None, typer.Option(min=1, help="Width of its two hidden layers.", show_default="378")
+        int | None,
+        typer.Option(min=1, help="Width of their two hidden layers.", show_default="378, icaloflow 256"),
     ] = None,
     limit: Annotated[int | None, typer.Option(min=2, help="Take the first so many showers only.")] = None,
     geometry: Annotated[
