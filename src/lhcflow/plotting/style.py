@@ -27,6 +27,14 @@ COLOURS = {
     "target": "#2b2b2b",
     "learned": "#0b62a4",
     "before": "#b0762d",
+    "optimum": "#9a9a9a",
+    "supervised": "#2b2b2b",
+    "idealized": "#3a8f5b",
+    "CATHODE": "#0b62a4",
+    "LaCATHODE": "#5aa9d6",
+    "CWoLa": "#d55e00",
+    "ANODE": "#8b4a9c",
+    "R-ANODE": "#b0762d",
 }
 _CYCLE = ["#0b62a4", "#d55e00", "#3a8f5b", "#8b4a9c", "#b0762d", "#7a7a7a"]
 

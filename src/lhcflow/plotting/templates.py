@@ -1,0 +1,109 @@
+"""Features of data and of a background template, above their ratio."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import ArrayLike
+
+from ..errors import InputError
+from .histogram import Histogram, draw_band
+from .style import PAGE, ratio_panels, style
+
+_LOOK = {
+    "data": ("0.1", "o"),
+    "template": ("#0b62a4", "-"),
+    "background": ("#d55e00", "--"),
+    "signal": ("#3a8f5b", ":"),
+}
+
+
+@dataclass(frozen=True)
+class TemplatePanel:
+    """One feature.
+
+    Attributes
+    ----------
+    label : for the axis.
+    edges : bin edges (bins + 1,).
+    counts : (bins,) by the name of the sample; "template" and "data" are compared.
+    """
+
+    label: str
+    edges: ArrayLike
+    counts: Mapping[str, ArrayLike]
+
+
+def template_histograms(panels: Sequence[TemplatePanel], columns: int = 2) -> Figure:
+    """Draw a panel per feature: normalised histograms, and below data (and background) over template."""
+    if not panels:
+        raise InputError("template_histograms needs at least one panel")
+    names = list(dict.fromkeys(name for p in panels for name in p.counts))
+    with style():
+        columns = min(columns if len(panels) <= 4 else 3, len(panels))
+        figure, pairs = ratio_panels(len(panels), columns, PAGE if columns > 1 else 0.6 * PAGE, 2.2)
+        for panel, (main, ratio) in zip(panels, pairs, strict=True):
+            _draw(panel, main, ratio)
+        handles = []
+        for name in names:
+            shade, look = _LOOK.get(name, ("0.5", "-"))
+            marker, line = ("o", "none") if look == "o" else ("none", look)
+            handles.append(
+                Line2D([], [], color=shade, label=name, marker=marker, linestyle=line, markersize=3)
+            )
+        pairs[0][0].legend(handles=handles, loc="upper right")
+        return figure
+
+
+def _draw(panel: TemplatePanel, main: Axes, ratio: Axes) -> None:
+    edges = np.asarray(panel.edges, float)
+    drawn = {name: _density(edges, counts) for name, counts in panel.counts.items()}
+    template = drawn["template"]
+    for name, h in drawn.items():
+        shade, look = _LOOK.get(name, ("0.5", "-"))
+        if look == "o":
+            main.errorbar(
+                h.centres, h.values, yerr=h.errors, fmt="o", markersize=2, elinewidth=0.8, color=shade
+            )
+        else:
+            main.stairs(h.values, h.edges, color=shade, linestyle=look)
+            if name == "template":
+                main.stairs(h.values, h.edges, color=shade, fill=True, alpha=0.12, linewidth=0)
+        if name in ("data", "background"):
+            _draw_ratio(ratio, h.ratio(template), shade)
+    draw_band(ratio, template.ratio(template), _LOOK["template"][0])
+    ratio.axhline(1.0, color="0.35", linewidth=0.7)
+    main.set_ylim(0, 1.3 * max(float(h.values.max()) for name, h in drawn.items() if name != "signal"))
+    main.yaxis.set_major_locator(MaxNLocator(4, prune="lower"))
+    main.set_xlim(edges[0], edges[-1])
+    main.set_ylabel("density")
+    ratio.set_ylabel("ratio")
+    ratio.set_xlabel(panel.label, labelpad=1)
+    ratio.set_ylim(0.8, 1.2)
+    ratio.set_yticks([0.9, 1.0, 1.1], ["0.9", "1", "1.1"])
+
+
+def _density(edges: np.ndarray, counts: ArrayLike) -> Histogram:
+    n = np.asarray(counts, float)
+    scale = 1 / (max(n.sum(), 1e-300) * np.diff(edges))
+    return Histogram(edges, n * scale, np.sqrt(n) * scale)
+
+
+def _draw_ratio(axes: Axes, ratio: Histogram, shade: str) -> None:
+    good = np.isfinite(ratio.values) & (ratio.errors > 0) & (ratio.errors < 0.2)
+    shift = 0.0 if shade == _LOOK["data"][0] else 0.15 * np.diff(ratio.edges)[good]
+    axes.errorbar(
+        ratio.centres[good] + shift,
+        ratio.values[good],
+        yerr=ratio.errors[good],
+        fmt="o",
+        markersize=1.8,
+        elinewidth=0.7,
+        color=shade,
+    )
