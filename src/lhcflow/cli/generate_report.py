@@ -37,7 +37,7 @@ BOSON_PANELS: dict[str, tuple[str, str, float | None, Literal["linear", "log-y"]
     "y_3": ("|y_3|", "", 0.0, "linear"),
     "m_jj": ("m_{12}", "GeV", 0.0, "log-y"),
     "dr_jj": (r"\Delta R_{12}", "", None, "linear"),
-    "dr_vj": (r"\Delta R_{V1}", "", 0.0, "linear"),
+    "dr_vj": (r"\Delta R_{V1}", "", None, "linear"),
 }
 
 

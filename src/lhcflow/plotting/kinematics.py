@@ -77,6 +77,10 @@ def observables(
                 main.set_ylim(0, 1.2 * main.get_ylim()[1])
             else:
                 main.set_yscale("log")
+                # an error bar that reaches 0, of a bin with one event, must not stretch the axis
+                seen = np.concatenate([line.values[line.values > 0], points.values[points.values > 0]])
+                if seen.size:
+                    main.set_ylim(bottom=0.3 * float(seen.min()), top=3 * float(seen.max()))
             main.set_xlim(edges[0], edges[-1])
             ratio.set_xlabel(f"${panel.symbol}$" + (f" [{panel.unit}]" if panel.unit else ""))
             main.set_ylabel(_differential(panel, unit if cross_section else None))

@@ -6,27 +6,27 @@ longitudinal momentum, the measure has no other factor than a constant:
     dx1 dx2 dPhi = (2 / s) (2 pi)^4  prod_jets [pT^2 dln(pT) dy dphi / (2 (2 pi)^3)]
                    dy_V / (2 (2 pi)^3)  dm^2 / (2 pi)  dcos dphi / (32 pi^2)
 
-A channel is a history of the jets: each is radiated either by the beams (poles at pT -> 0) or by another
-jet (poles at Delta R -> 0), recursively. Histories of n jets are the rooted forests on n nodes,
-(n + 1)^(n - 1) of them: 1, 1, 3, 16 for n = 0 to 3.
+A channel is a :class:`History` of the jets: each is radiated either by the beams (poles at pT -> 0) or by
+another jet (poles at Delta R -> 0); and the boson recoils against them, or a jet recoils against boson and
+other jets (pole at the boson's pT -> 0).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import product
 from math import log, pi
 
 import numpy as np
 
 from ..errors import InputError
+from . import truncated_logistic as logistic
+from .histories import BEAM, histories
 from .jet_cuts import JetCuts
 from .kinematics import azimuth, boost, direction, mass_squared, to_rest_frame
 from .tabulated import TabulatedDensity
 
-BEAM = -1
-RAPIDITY_WIDTH = 1.5  # of jets around the boson
 JET_MEASURE = 2 * (2 * pi) ** 3
+SOFT_BOSON = 15.0  # GeV: below, the density in the boson's pT is flat where a jet recoils
 
 
 @dataclass(frozen=True)
@@ -36,26 +36,6 @@ class Resonance:
     mass: float
     width: float
     photon: bool = False
-
-
-def histories(jets: int) -> list[tuple[int, ...]]:
-    """All ways in which `jets` jets may descend from the beams (-1) and from each other.
-
-    Examples
-    --------
-    >>> histories(2)
-    [(-1, -1), (-1, 0), (1, -1)]
-    """
-
-    def rooted(parents: tuple[int, ...]) -> bool:
-        for i in range(jets):
-            for _ in range(jets):
-                i = parents[i] if i != BEAM else BEAM
-            if i != BEAM:
-                return False
-        return True
-
-    return [p for p in product(range(BEAM, jets), repeat=jets) if rooted(p)]
 
 
 class BosonJets:
@@ -70,7 +50,7 @@ class BosonJets:
     energy : of the collider, GeV.
     boson : what the lepton pair comes from.
     cuts : the channels fill the region pT > jet_pt, |eta| < jet_eta and the range of masses, and Delta R >
-        jet_radius between a jet and the one it descends from; what else the cuts exclude has weight 0.
+        jet_radius between a jet and its parent; what else the cuts exclude has weight 0.
 
     Attributes
     ----------
@@ -85,7 +65,7 @@ class BosonJets:
             raise InputError(f"the cuts {cuts.card()} leave no phase space at {energy:g} GeV")
         self.jets, self.energy, self.boson, self.cuts = jets, energy, boson, cuts
         self.channels = histories(jets)
-        self._orders = [_descent(parents) for parents in self.channels]
+        self._orders = [history.order() for history in self.channels]
         scale, width = boson.mass, boson.mass * boson.width
         high = min(cuts.max_mass, energy)
 
@@ -102,6 +82,16 @@ class BosonJets:
             return (1 + np.exp(2 * log_pt) / scale**2) ** -1.2 * (1 - np.exp(log_pt - top) + 1e-3) ** 4
 
         self._log_pt = TabulatedDensity(spectrum, log(cuts.jet_pt), top)
+
+        def soft(v: np.ndarray) -> np.ndarray:  # v = ln(1 + pT^2 / SOFT_BOSON^2), of the boson
+            return (1 + SOFT_BOSON**2 * np.expm1(v) / scale**2) ** -1.2
+
+        self._soft = TabulatedDensity(soft, 0.0, log(1 + (energy / 2 / SOFT_BOSON) ** 2))
+
+        def collinear(log_r: np.ndarray) -> np.ndarray:  # without a step at its end
+            return (1 - np.minimum(np.exp(log_r) / pi, 1) ** 2) ** 2
+
+        self._log_r = TabulatedDensity(collinear, log(cuts.jet_radius), log(pi))
 
     @property
     def dim(self) -> int:
@@ -133,22 +123,8 @@ class BosonJets:
         n, root_s = len(u), self.energy
         t = self._line.sample(u[:, 0])
         mass2 = self.boson.mass**2 + self.boson.mass * self.boson.width * np.tan(t)
-        pt, y, phi = np.empty((self.jets, n)), np.zeros((self.jets, n)), np.zeros((self.jets, n))
-        for i in range(self.jets):
-            pt[i] = np.exp(self._log_pt.sample(u[:, 4 + 3 * i]))
-        good = np.ones(n, dtype=bool)
-        parents, order = self.channels[channel], self._orders[channel]
-        angle = [2 * pi * u[:, 6 + 3 * i] for i in range(self.jets)]
-        # azimuths first: the boson's transverse momentum is the recoil; rapidities of children follow
-        spread = {}
-        first = order[0] if order else BEAM
-        for i in order:
-            if parents[i] == BEAM:
-                phi[i] = angle[i] + (phi[first] if i != first else 0.0)
-            else:
-                r = self._radius(u[:, 5 + 3 * i])
-                spread[i] = r * np.cos(angle[i])
-                phi[i] = phi[parents[i]] + r * np.sin(angle[i])
+        history, order = self.channels[channel], self._orders[channel]
+        pt, phi, spread, good = self._transverse(u, channel)
         # not -sum: the direction of -0 is -pi
         px, py = 0 - (pt * np.cos(phi)).sum(axis=0), 0 - (pt * np.sin(phi)).sum(axis=0)
         mt = np.sqrt(mass2 + px**2 + py**2)
@@ -156,13 +132,15 @@ class BosonJets:
         y_boson = u[:, 1] * highest
         good &= mt < root_s
         plus, minus = mt * np.exp(y_boson), mt * np.exp(-y_boson)
+        y = np.zeros((self.jets, n))
         for i in order:
-            if parents[i] == BEAM:
+            parent = history.parents[i]
+            if parent == BEAM:
                 low, high = self._range(pt[i], plus, minus)
                 good &= high > low
-                y[i] = _logistic(u[:, 5 + 3 * i], y_boson, low, np.maximum(high, low))
+                y[i] = logistic.sample(u[:, 5 + 3 * i], y_boson, low, np.maximum(high, low))
             else:
-                y[i] = y[parents[i]] + spread[i]
+                y[i] = y[parent] + spread[i]
                 good &= np.abs(y[i]) < self.cuts.jet_eta
             plus, minus = plus + pt[i] * np.exp(y[i]), minus + pt[i] * np.exp(-y[i])
         good &= (plus < root_s) & (minus < root_s)
@@ -175,6 +153,37 @@ class BosonJets:
                 pt[i] * np.stack([np.cosh(y[i]), np.cos(phi[i]), np.sin(phi[i]), np.sinh(y[i])])
             ).T
         return momenta, good
+
+    def _transverse(self, u: np.ndarray, channel: int) -> tuple[np.ndarray, ...]:
+        """pT, azimuth, rapidity relative to the parent (jets, n), and where there is such an event (n,)."""
+        n, history, order = len(u), self.channels[channel], self._orders[channel]
+        pt, phi, spread = np.zeros((3, self.jets, n))
+        good = np.ones(n, dtype=bool)
+        for i in order:
+            angle = 2 * pi * u[:, 6 + 3 * i]
+            if i == history.recoil:
+                x, y = (pt * np.cos(phi)).sum(axis=0), (pt * np.sin(phi)).sum(axis=0)
+                v = SOFT_BOSON * np.sqrt(np.expm1(self._soft.sample(u[:, 4 + 3 * i])))
+                half = self._half_angle(np.hypot(x, y), v)
+                good &= half > 0
+                of_boson = np.arctan2(y, x) + (angle / pi - 1) * half
+                x, y = x + v * np.cos(of_boson), y + v * np.sin(of_boson)
+                pt[i], phi[i] = np.maximum(np.hypot(x, y), 1e-9), np.arctan2(-y, -x)
+                continue
+            pt[i] = np.exp(self._log_pt.sample(u[:, 4 + 3 * i]))
+            if history.parents[i] == BEAM:
+                phi[i] = angle + (phi[order[0]] if i != order[0] else 0.0)
+            else:
+                r = np.exp(self._log_r.sample(u[:, 5 + 3 * i]))
+                spread[i] = r * np.cos(angle)
+                phi[i] = phi[history.parents[i]] + r * np.sin(angle)
+        return pt, phi, spread, good
+
+    def _half_angle(self, others: np.ndarray, boson: np.ndarray) -> np.ndarray:
+        """Largest angle of the boson's pT to that of the other jets if the recoiling jet passes its cut."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            cos = (self.cuts.jet_pt**2 - others**2 - boson**2) / (2 * others * boson)
+        return np.arccos(np.clip(np.nan_to_num(cos, nan=-1.0), -1, 1))
 
     def _leptons(
         self, u: np.ndarray, mass2: np.ndarray, px: np.ndarray, py: np.ndarray, mt: np.ndarray, y: np.ndarray
@@ -193,17 +202,19 @@ class BosonJets:
         """Densities (n, channels) of the channels with respect to dx1 dx2 dPhi, in GeV^(-2 jets)."""
         jets, common, boson = self._kinematics(momenta)
         beam, child = self._jet_densities(jets)
+        recoil = self._recoil_densities(momenta, jets)
         result = np.empty((len(momenta), len(self.channels)))
-        for c, (parents, order) in enumerate(zip(self.channels, self._orders, strict=True)):
+        for c, (history, order) in enumerate(zip(self.channels, self._orders, strict=True)):
             value = common.copy()
             plus, minus, y_boson = boson
             for i in order:
                 pt, y, _ = jets[i]
-                if parents[i] == BEAM:
+                if history.parents[i] == BEAM:
                     low, high = self._range(pt, plus, minus)
-                    value *= beam[i] * _logistic_density(y, y_boson, low, high)
+                    value *= recoil[i] if i == history.recoil else beam[i]
+                    value *= logistic.density(y, y_boson, low, high)
                 else:
-                    value *= child[parents[i], i]
+                    value *= child[history.parents[i], i]
                 plus, minus = plus + pt * np.exp(y), minus + pt * np.exp(-y)
             result[:, c] = value
         return result
@@ -235,7 +246,6 @@ class BosonJets:
     def _jet_densities(self, jets: list[tuple[np.ndarray, ...]]) -> tuple[list[np.ndarray], dict]:
         """Factor of each jet from the beams (without that of its rapidity) and from each other jet."""
         beam, child = [], {}
-        span = log(pi / self.cuts.jet_radius)
         for i, (pt, y, phi) in enumerate(jets):
             momentum = self._log_pt.density(np.log(pt)) * JET_MEASURE / pt**2
             beam.append(momentum / (2 * pi))
@@ -243,10 +253,25 @@ class BosonJets:
                 if j == i:
                     continue
                 delta = np.abs(phi - phi_parent)
-                r = np.hypot(y - y_parent, np.minimum(delta, 2 * pi - delta))
-                inside = (r > self.cuts.jet_radius * (1 - 1e-9)) & (r < pi) & (np.abs(y) < self.cuts.jet_eta)
-                child[j, i] = np.where(inside, momentum / (2 * pi * span * np.maximum(r, 1e-9) ** 2), 0.0)
+                r = np.maximum(np.hypot(y - y_parent, np.minimum(delta, 2 * pi - delta)), 1e-9)
+                radial = self._log_r.density(np.log(r)) / (2 * pi * r**2)
+                child[j, i] = np.where(np.abs(y) < self.cuts.jet_eta, momentum * radial, 0.0)
         return beam, child
+
+    def _recoil_densities(self, momenta: np.ndarray, jets: list[tuple[np.ndarray, ...]]) -> list[np.ndarray]:
+        """Factor of each jet if it recoils, without that of its rapidity."""
+        if self.jets < 2:
+            return []
+        boson = momenta[:, 2, 1:3] + momenta[:, 3, 1:3]
+        v2 = (boson**2).sum(axis=1)
+        density = self._soft.density(np.log1p(v2 / SOFT_BOSON**2)) / (v2 + SOFT_BOSON**2)
+        factors = []
+        for i, (pt, _, _) in enumerate(jets):
+            others = boson + momenta[:, 4 + i, 1:3]  # minus the sum of the other jets
+            half = self._half_angle(np.hypot(others[:, 0], others[:, 1]), np.sqrt(v2))
+            allowed = (half > 0) & (pt > self.cuts.jet_pt * (1 - 1e-9))
+            factors.append(np.where(allowed, density * JET_MEASURE / np.maximum(half, 1e-9), 0.0))
+        return factors
 
     def inverse(self, momenta: np.ndarray, channel: int) -> np.ndarray:
         """The coordinates (n, dim) from which :meth:`generate` makes `momenta` or their mirror image."""
@@ -264,27 +289,30 @@ class BosonJets:
         u[:, 2] = (1 + rest[:, 3] / np.linalg.norm(rest[:, 1:], axis=1)) / 2
         along = np.arctan2(boson[:, 2], boson[:, 1]) if self.jets else 0.0
         u[:, 3] = (azimuth(rest) - along) / (2 * pi) % 1
-        parents, order = self.channels[channel], self._orders[channel]
+        history, order = self.channels[channel], self._orders[channel]
         for i in order:
             pt, y, phi = jets[i]
-            u[:, 4 + 3 * i] = self._log_pt.cumulative(np.log(pt))
-            if parents[i] == BEAM:
+            parent = history.parents[i]
+            if parent == BEAM:
                 low, high = self._range(pt, plus, minus)
-                u[:, 5 + 3 * i] = _logistic_cumulative(y, y_boson, low, high)
+                u[:, 5 + 3 * i] = logistic.cumulative(y, y_boson, low, high)
                 angle = phi - (jets[order[0]][2] if i != order[0] else 0.0)
             else:
-                _, y_parent, phi_parent = jets[parents[i]]
+                _, y_parent, phi_parent = jets[parent]
                 across = (phi - phi_parent + pi) % (2 * pi) - pi
-                r = np.hypot(y - y_parent, across)
-                u[:, 5 + 3 * i] = np.log(r / self.cuts.jet_radius) / log(pi / self.cuts.jet_radius)
+                u[:, 5 + 3 * i] = self._log_r.cumulative(np.log(np.hypot(y - y_parent, across)))
                 angle = np.arctan2(across, y - y_parent)
+            u[:, 4 + 3 * i] = self._log_pt.cumulative(np.log(pt))
             u[:, 6 + 3 * i] = angle / (2 * pi) % 1
             plus, minus = plus + pt * np.exp(y), minus + pt * np.exp(-y)
+        if history.recoil is not None:
+            i = history.recoil
+            v = np.hypot(boson[:, 1], boson[:, 2])
+            x, z = (-boson[:, k] - momenta[:, 4 + i, k] for k in (1, 2))  # of the other jets
+            u[:, 4 + 3 * i] = self._soft.cumulative(np.log1p((v / SOFT_BOSON) ** 2))
+            angle = (np.arctan2(boson[:, 2], boson[:, 1]) - np.arctan2(z, x) + pi) % (2 * pi) - pi
+            u[:, 6 + 3 * i] = (1 + angle / self._half_angle(np.hypot(x, z), v)) / 2
         return u
-
-    def _radius(self, u: np.ndarray) -> np.ndarray:
-        """Delta R to the parent, logarithmically even from jet_radius to pi."""
-        return self.cuts.jet_radius * (pi / self.cuts.jet_radius) ** u
 
     def _range(self, pt: np.ndarray, plus: np.ndarray, minus: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Rapidities that cuts and energy leave to a jet, given E +- pz of what is there already."""
@@ -295,14 +323,6 @@ class BosonJets:
         return np.maximum(low, -eta), np.minimum(high, eta)
 
 
-def _descent(parents: tuple[int, ...]) -> list[int]:
-    """The jets in an order in which parents come before their children, beam jets first."""
-    order = [i for i, p in enumerate(parents) if p == BEAM]
-    while len(order) < len(parents):
-        order += [i for i, p in enumerate(parents) if i not in order and p in order]
-    return order
-
-
 def _along(p: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Boost four-vectors (..., 4) along the beam by rapidities (...)."""
     cosh, sinh = np.cosh(y), np.sinh(y)
@@ -310,27 +330,3 @@ def _along(p: np.ndarray, y: np.ndarray) -> np.ndarray:
     result[..., 0] = cosh * p[..., 0] + sinh * p[..., 3]
     result[..., 3] = sinh * p[..., 0] + cosh * p[..., 3]
     return result
-
-
-def _sigmoid(y: np.ndarray, centre: np.ndarray) -> np.ndarray:
-    return 1 / (1 + np.exp(-(y - centre) / RAPIDITY_WIDTH))
-
-
-def _logistic(u: np.ndarray, centre: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """Points of a logistic density around `centre`, cut to [low, high]."""
-    a, b = _sigmoid(low, centre), _sigmoid(high, centre)
-    c = np.clip(a + u * (b - a), 1e-15, 1 - 1e-15)
-    return np.clip(centre + RAPIDITY_WIDTH * np.log(c / (1 - c)), low, high)
-
-
-def _logistic_cumulative(y: np.ndarray, centre: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    a, b = _sigmoid(low, centre), _sigmoid(high, centre)
-    return (_sigmoid(y, centre) - a) / (b - a)
-
-
-def _logistic_density(y: np.ndarray, centre: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    a, b, c = _sigmoid(low, centre), _sigmoid(high, centre), _sigmoid(y, centre)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        density = c * (1 - c) / (RAPIDITY_WIDTH * (b - a))
-    slack = 1e-9
-    return np.where((high > low) & (y > low - slack) & (y < high + slack), density, 0.0)
