@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from itertools import permutations
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from .scales import Scale
 DEFAULT_PDF = "NNPDF31_nnlo_as_0118_luxqed"
 DEFAULT_SCALE = "m_t"
 SETUP = 1000, 5  # points per five categories and iteration, and iterations, that fix the shares
+LEAST = 0.02  # share of a category, relative to an even one
 SUMMED_JETS = 1  # up to so many jets all partonic channels are summed at each point
 
 
@@ -31,7 +33,8 @@ class HadronicCrossSection:
     A point of the unit cube is a point of one channel of :class:`BosonJets`. With up to one jet the value is
     the sum over all partonic channels; with more, a group of them is chosen like a channel of phase space, as
     summing would cost dozens of matrix elements. If there is anything to choose, the first coordinate does:
-    category k has the share ``weights[k]`` of it.
+    category k has the share ``weights[k]`` of it. Channels that differ only by an exchange of jets which the
+    group does not tell apart are one category: the first of them is sampled, for all.
 
     Parameters
     ----------
@@ -54,7 +57,7 @@ class HadronicCrossSection:
     Attributes
     ----------
     groups : the partonic channels, those with equal |M|^2 together.
-    categories : list of (number of the group or None for all, number of the channel).
+    categories : list of (number of the group or None for all, number of the channel), groups in turn.
 
     Raises
     ------
@@ -99,13 +102,37 @@ class HadronicCrossSection:
         self.pdf = Pdf(pdf) if isinstance(pdf, str) else pdf
         if self.jets and alpha_s is None:
             self.pdf.alpha_s(np.array([self.parameters.mz]))  # a set without alpha_s is refused here
-        channels = range(len(self.phase_space.channels))
         summed = len(self.jets) <= SUMMED_JETS
         groups = [None] if summed else list(range(len(self.groups)))
-        self.categories = [(g, c) for g in groups for c in channels]
+        first = [self._representatives(g) for g in groups]
+        self.categories = [(g, c) for g, row in zip(groups, first, strict=True) for c in sorted(set(row))]
+        number = {category: k for k, category in enumerate(self.categories)}
+        # category of each group (or all) and channel, (rows, channels), and how many channels it stands for
+        self.category_of = np.array(
+            [[number[g, c] for c in row] for g, row in zip(groups, first, strict=True)]
+        )
+        self.members = np.bincount(self.category_of.ravel())
         self.weights = self._normalised(weights)
         # from the order of the phase space (leptons, jets) to that of the process
         self._order = np.argsort([0, 1, *leptons, *self.jets])
+
+    def _representatives(self, group: int | None) -> list[int]:
+        """For each channel the first of those that differ from it by an exchange of equal jets."""
+        histories = self.phase_space.channels
+        if group is None:
+            return list(range(len(histories)))
+        # jets are numbered as the process has them; members of a group agree on which are equal
+        flavours = [int(self.groups[group].members[0][i]) for i in self.jets]
+        same = [
+            p
+            for p in permutations(range(len(flavours)))
+            if all(flavours[i] == flavours[j] for i, j in enumerate(p))
+        ]
+        return [min(histories.index(h.relabelled(p)) for p in same) for h in histories]
+
+    def shares(self) -> np.ndarray:
+        """Weights (rows, channels) of the channels' densities, rows being groups or, summed, all of them."""
+        return (self.weights / self.members)[self.category_of]
 
     def _normalised(self, weights: np.ndarray | list[float] | None) -> np.ndarray:
         count = len(self.categories)
@@ -213,8 +240,7 @@ class HadronicCrossSection:
         """Density (n,) of the points within what is chosen with them: sum_c alpha_gc g_c(p)."""
         order = [0, 1, *self.leptons, *self.jets]
         densities = self.phase_space.densities(momenta[:, order])
-        alpha = self.weights.reshape(-1, densities.shape[1])
-        return np.einsum("nc,nc->n", densities, alpha[np.maximum(group, 0)])
+        return np.einsum("nc,nc->n", densities, self.shares()[np.maximum(group, 0)])
 
     def _differential(self, momenta: np.ndarray, group: np.ndarray) -> np.ndarray:
         """d sigma / dx1 dx2 dPhi (n,) in pb: of the group (n,), or of all of them where it is -1."""
@@ -310,7 +336,8 @@ def optimised_categories(
     """Shares of the categories with a small variance, found before any other adaptation.
 
     Iterates alpha_k -> alpha_k sqrt(W_k), W_k the mean of g_k / g * weight^2
-    (Kleiss, Pittau, hep-ph/9405257, section 3); shares under 1e-4 of an even one become 0.
+    (Kleiss, Pittau, hep-ph/9405257, section 3). None becomes smaller than `LEAST` of an even one: it may
+    be the only one to reach a corner.
 
     Returns
     -------
@@ -318,7 +345,6 @@ def optimised_categories(
     """
     rng = np.random.default_rng(seed)
     alpha = integrand.weights
-    channels = len(integrand.phase_space.channels)
     order = [0, 1, *integrand.leptons, *integrand.jets]
     for _ in range(iterations):
         trial = integrand.with_weights(alpha)
@@ -327,13 +353,14 @@ def optimised_categories(
         good = np.flatnonzero(weight != 0)
         if not len(good):
             break
-        row = trial.category(u[good]) // channels
+        group = [g or 0 for g, _ in trial.categories]
+        row = np.array(group)[trial.category(u[good])]
         densities = trial.phase_space.densities(momenta[good][:, order])
-        shares = alpha.reshape(-1, channels)
-        square = weight[good] ** 2 / np.einsum("nc,nc->n", densities, shares[row])
-        variance = np.zeros_like(shares)
-        np.add.at(variance, row, densities * square[:, None])
-        alpha = (shares * np.sqrt(variance / points)).ravel()
-        alpha = np.where(alpha < 1e-4 / len(alpha) * alpha.sum(), 0, alpha)
+        square = weight[good] ** 2 / np.einsum("nc,nc->n", densities, trial.shares()[row])
+        variance = np.zeros(len(alpha))
+        category = trial.category_of[row]
+        np.add.at(variance, category, densities / trial.members[category] * square[:, None])
+        alpha = alpha * np.sqrt(variance / points)
+        alpha = np.maximum(alpha / alpha.sum(), LEAST / len(alpha))
         alpha = alpha / alpha.sum()
     return alpha
