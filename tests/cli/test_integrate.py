@@ -23,6 +23,20 @@ def both(x):
 """
 
 
+STOPPING = """
+from pathlib import Path
+
+SEEN = 0
+
+def f(x):
+    global SEEN
+    SEEN += len(x)
+    if SEEN > 9000 and Path("stop").exists():
+        raise KeyboardInterrupt
+    return 4 * x[:, 0] * x[:, 1]
+"""
+
+
 @pytest.fixture
 def file(tmp_path):
     (tmp_path / "beside.py").write_text("SCALE = 3.0\n")
@@ -96,3 +110,19 @@ def test_points_need_a_folder(file, capsys):
         main(["integrate", f"{file}:f", "--dim", "2", "-n", "10"])
     assert done.value.code == 2
     assert "--out" in capsys.readouterr().err
+
+
+def test_stopped_and_resumed(lhcflow, tmp_path):
+    """Ctrl-C in the middle; the resumed run has the results of one that was never stopped."""
+    (tmp_path / "stopping.py").write_text(STOPPING)
+    common = ("integrate", "stopping.py:f", "--dim", 2, "--method", "vegas", "--calls", 20_000, "--quiet")
+    lhcflow(*common, "--out", "whole")
+    (tmp_path / "stop").write_text("")
+    assert lhcflow(*common, "--out", "run", check=False).returncode == 130
+    assert not (tmp_path / "run" / "results.json").exists()
+    assert len(list((tmp_path / "run" / "checkpoints" / "integral").iterdir())) > 2
+    (tmp_path / "stop").unlink()
+    lhcflow(*common, "--out", "run", "--resume")
+    results = [json.loads((tmp_path / name / "results.json").read_text()) for name in ("whole", "run")]
+    assert results[0] == results[1]
+    assert list((tmp_path / "run" / "checkpoints").iterdir()) == []

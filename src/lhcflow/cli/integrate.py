@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from ..errors import InputError
-from .options import Force, Json, Quiet, Seed, check_json, console
+from .options import Force, Json, Quiet, Resume, Seed, check_json, console
 
 
 class Method(StrEnum):
@@ -55,12 +56,15 @@ def integrate(
     ] = None,
     json: Json = None,
     quiet: Quiet = False,
+    resume: Resume = False,
     force: Force = False,
 ) -> None:
     """Integrate a Python function over the unit cube."""
     check_json(json)
     if events and out is None:
         raise InputError("--events writes to the folder of the run: give --out DIR")
+    if resume and out is None:
+        raise InputError("--resume goes on in the folder of a run: give --out DIR")
     from ..files import RunDirectory, write_json
     from ..integration import Integrand, Integrator
     from ..integration.from_file import FileFunction
@@ -81,14 +85,15 @@ def integrate(
         "overweight": overweight,
         "seed": seed,
     }
-    run = RunDirectory(out, card, force=force) if out is not None else None
+    run = RunDirectory(out, card, force=force, resume=resume) if out is not None else None
+    checkpoint = run.checkpoints / "integral" if run is not None else None
     screen = console(quiet)
     with (
         _client(dask) as client,
         Integrand(loaded, dim, torch=torch, batch=not point, workers=workers, client=client) as integrand,
     ):
         result = Integrator(dim, seed, method.value).integrate(
-            integrand, calls, rtol, atol, cost=cost, quiet=quiet
+            integrand, calls, rtol, atol, cost=cost, quiet=quiet, checkpoint=checkpoint, resume=resume
         )
         results: dict[str, Any] = {"function": function, "dim": dim, **result.to_dict()}
         if run is not None and result.sampler is not None:
@@ -99,6 +104,7 @@ def integrate(
     screen.print(f"\n{result.method}: {result}", markup=False)
     if run is not None:
         run.finish(results)
+        shutil.rmtree(run.checkpoints / "integral", ignore_errors=True)
         screen.print(f"written to {run.path}", markup=False)
     if json:
         write_json(json, results)

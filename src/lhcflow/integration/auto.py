@@ -37,7 +37,8 @@ def integrate_auto(task: Task) -> Result:
     start = time.monotonic()
     calls_before, seconds_before = task.left, task.cost or 0.0
     first = flowing.measure()
-    per_point = (time.monotonic() - start) / max(calls_before - task.left, 1) - seconds_before
+    seconds = task.measured(lambda: time.monotonic() - start)
+    per_point = seconds / max(calls_before - task.left, 1) - seconds_before
     if not choice.flow_is_better(spread_of(first), max(per_point, 0.0)):
         return finish_with_vegas(task, vegas, "auto: VEGAS+")
     result = flowing.estimate()
@@ -101,7 +102,7 @@ class Choice:
             self.abandoned = spread > 1.5 * self.vegas_spread
         if task.cost is not None:
             # error^2 x time, with the time the training took so far
-            elapsed = time.monotonic() - self._start
+            elapsed = task.measured(lambda: time.monotonic() - self._start)
             flow = spread**2 * (1 + elapsed / (task.cost * task.left))
             self.abandoned = self.abandoned or flow > self.vegas_spread**2
         return self.abandoned

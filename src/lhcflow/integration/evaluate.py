@@ -16,6 +16,7 @@ from jaxtyping import Float
 
 from ..errors import InputError, RunError
 from ..training.interruptions import Interruptions
+from .journal import Journal
 
 Function = Callable[..., Any]
 CHUNK = 16384
@@ -45,6 +46,7 @@ class Integrand:
     calls : points evaluated so far.
     nonfinite_count : points with a value that was not finite.
     components : m, or None before the first call and for values of shape (n,).
+    journal : where values are recorded and found again, while an integration with checkpoints runs.
 
     Raises
     ------
@@ -85,6 +87,7 @@ class Integrand:
         self.calls = 0
         self.nonfinite_count = 0
         self.components: int | None = None
+        self.journal: Journal | None = None
         self._call = _Call(function, torch, batch)
         self._pool: ProcessPoolExecutor | None = None
 
@@ -93,13 +96,23 @@ class Integrand:
         x = np.ascontiguousarray(x, dtype=float)
         if x.ndim != 2 or x.shape[1] != self.dim:
             raise InputError(f"the integrand takes points of shape (n, {self.dim}), got {x.shape}")
+        if self.journal is None:
+            values = self._values(x)
+        else:
+            values = self.journal.values(
+                x, self._values, self.chunk * (self.workers if not self.client else 8)
+            )
+        self.components = values.shape[1] if values.ndim == 2 else None
+        self.calls += len(x)
+        return self._finite(values)
+
+    def _values(self, x: np.ndarray) -> np.ndarray:
         chunks = [x[i : i + self.chunk] for i in range(0, len(x), self.chunk)] or [x]
         values = [self._checked(v, len(c)) for v, c in zip(self._evaluate(chunks), chunks, strict=True)]
-        self.calls += len(x)
         shapes = {v.shape[1:] for v in values}
         if len(shapes) > 1:
             raise InputError(f"the integrand gave different numbers of components: {sorted(shapes)}")
-        return self._finite(np.concatenate(values))
+        return np.concatenate(values)
 
     def _evaluate(self, chunks: list[np.ndarray]) -> list[Any]:
         if self.client is not None:
@@ -154,7 +167,6 @@ class Integrand:
         components = array.shape[1] if array.ndim == 2 else None
         if self.calls and components != self.components:
             raise InputError(f"the integrand changed from {self.components} to {components} components")
-        self.components = components
         return array
 
     def _finite(self, values: np.ndarray) -> np.ndarray:

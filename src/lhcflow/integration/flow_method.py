@@ -52,7 +52,7 @@ class Flowing:
         self._grid_rng = np.random.default_rng(grid_seed)
         vegas_seed, probe_seed = task.seeds[2].spawn(2)
         self._probe_rng = np.random.default_rng(probe_seed)
-        self.training = Training(task.dim, training_seed, task.settings)
+        self.training = Training(task.dim, training_seed, task.settings, task.journal)
         if buffer is not None:
             self.training.buffer = buffer
         self.vegas = Vegas(task.dim, seed=vegas_seed, bins=LATENT_BINS)

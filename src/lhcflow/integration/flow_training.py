@@ -27,6 +27,7 @@ from ..training.schedules import Cosine
 from ..training.trainer import Trainer
 from .buffer import SampleBuffer, effective_share
 from .divergences import Divergence, divergence_named
+from .journal import Journal
 from .latent import FlowProposal
 from .proposal import Proposal
 from .vegas_map import VegasMap
@@ -46,11 +47,15 @@ class FlowSettings:
     divergence : name, or sum of names, see :mod:`lhcflow.integration.divergences`.
     share : of the calls, at most 200,000, that go into the training; the rest make the estimate.
     stages : batches of points in which the training calls are spent, after the first.
+    growth : calls of the last stage over those of the second; they grow by equal factors. Above 1, early
+        stages, whose points are spread widely, are short.
     first : share of the training calls that are drawn before the flow knows anything.
     effective : share of effective points that the temperature keeps in the buffer.
     steps : optimiser steps in each stage, and four times as many in the last one. None takes 150 up to
         eight dimensions and 300 beyond.
-    batch, rate : points per step and the largest learning rate of Adam.
+    batch : points per step; a pair goes from its first to its second number by equal factors from stage to
+        stage.
+    rate : the largest learning rate of Adam.
     clip : largest norm of a gradient.
     decay : of the moving average of the weights over the steps of a stage, which keeps the flow from
         fitting single points: what the largest weights, and so unweighting, suffer from.
@@ -63,13 +68,27 @@ class FlowSettings:
     divergence: str | Divergence = "kl+exponential"
     share: float = 0.4
     stages: int = 8
+    growth: float = 1.0
     first: float = 0.05
     effective: float = 0.2
     steps: int | None = None
-    batch: int = 512
+    batch: int | tuple[int, int] = 512
     rate: float = 2e-3
     clip: float = 5.0
     decay: float = 0.995
+
+    def __post_init__(self) -> None:
+        if not self.growth > 0:
+            raise InputError(f"growth must be positive, got {self.growth}")
+        if min(np.ravel(self.batch)) < 1:
+            raise InputError(f"batch must be at least 1, got {self.batch}")
+
+    def batch_size(self, progress: float) -> int:
+        """Points per step when a share ``progress`` of the stages is done."""
+        if isinstance(self.batch, int):
+            return self.batch
+        first, last = self.batch
+        return round(first * (last / first) ** min(progress, 1.0))
 
 
 @dataclass(frozen=True)
@@ -102,11 +121,13 @@ class Training:
     dim : number of dimensions.
     seed : of all random numbers.
     settings : see :class:`FlowSettings`.
+    journal : where fits are recorded and found again.
     """
 
     dim: int
     seed: np.random.SeedSequence
     settings: FlowSettings = field(default_factory=FlowSettings)
+    journal: Journal | None = None
 
     def __post_init__(self) -> None:
         s = self.settings
@@ -209,6 +230,13 @@ class Training:
         first.set_rotation(torch.as_tensor(_proper(axes.T[::-1])))
 
     def _fit(self, steps: int, floor: float) -> float:
+        """Fit the flow to the buffer; the mean divergence in the last tenth of the steps."""
+        if self.journal is None:
+            return self._fitted(steps, floor)
+        parts = {"flow": self.flow, "optimizer": self.optimizer, "generator": self.generator}
+        return self.journal.fit(parts, lambda: self._fitted(steps, floor))
+
+    def _fitted(self, steps: int, floor: float) -> float:
         s = self.settings
         y, log_p, log_Q = self._targets()
         # Half of each minibatch by weight, half at random, and the choice divided out again.
@@ -233,7 +261,8 @@ class Training:
             return (inverse[i] * self.divergence(log_p[i], flow.log_prob(y[i]), log_Q[i])).mean()
 
         self.flow.train()
-        losses = [trainer.step(loss, (chooser(s.batch),)) for _ in range(steps)]
+        batch = s.batch_size(1.0 if floor == 0 else len(self.history) / s.stages)
+        losses = [trainer.step(loss, (chooser(batch),)) for _ in range(steps)]
         trainer.finish()
         self.flow.eval()
         return float(np.mean(losses[int(0.9 * steps) :]))
@@ -300,7 +329,8 @@ def train_flow(
         If the integrand vanishes everywhere, or the loss is not finite.
     """
     s = training.settings
-    sizes = stage_sizes(calls, s.stages, 0 if len(training.buffer) else int(s.first * calls))
+    first = 0 if len(training.buffer) else int(s.first * calls)
+    sizes = stage_sizes(calls, s.stages, first, s.growth)
     for i, size in enumerate(sizes):
         report(training.stage(f, size, final=i == len(sizes) - 1))
         if i < len(sizes) - 1 and enough(training):
@@ -309,7 +339,8 @@ def train_flow(
     return training.proposal
 
 
-def stage_sizes(calls: int, stages: int, first: int) -> list[int]:
-    """Calls per stage: ``first`` (0 for a stage on what the buffer holds), then equal shares."""
-    rest = calls - first
-    return [first, *np.diff(np.arange(stages + 1) * rest // stages).tolist()]
+def stage_sizes(calls: int, stages: int, first: int, growth: float = 1.0) -> list[int]:
+    """Calls per stage: ``first`` (0 for a stage on what the buffer holds), then shares that grow evenly."""
+    shares = np.geomspace(1, growth, stages)
+    ends = np.floor(np.cumsum(shares) / shares.sum() * (calls - first) + 1e-6).astype(int)
+    return [first, *np.diff(ends, prepend=0).tolist()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any, Literal
 
 import numpy as np
@@ -11,6 +12,7 @@ from .auto import integrate_auto
 from .evaluate import Function, Integrand
 from .flow_method import integrate_flow
 from .flow_training import FlowSettings
+from .journal import Journal
 from .results import Result
 from .task import Task
 from .vegas_method import integrate_vegas
@@ -72,6 +74,8 @@ class Integrator:
         batch: bool = True,
         workers: int = 1,
         client: Any = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+        resume: bool = False,
     ) -> Result:
         """Integrate ``f``.
 
@@ -85,6 +89,10 @@ class Integrator:
             same error, without it by the error they reach with the same calls.
         quiet : False shows the progress on a terminal.
         torch, batch, workers, client : see :class:`Integrand`.
+        checkpoint : a folder for what took time: values of ``f`` and fits of the flow. It may be removed
+            when the integration is done.
+        resume : use what the folder holds: an integration that was stopped gives the same result, bit for
+            bit, with the same arguments, number of threads and version of torch.
 
         Returns
         -------
@@ -104,13 +112,23 @@ class Integrator:
         if integrand.dim != self.dim:
             raise InputError(f"the integrand has {integrand.dim} dimensions, the integrator {self.dim}")
         before = integrand.calls
-        task = Task(integrand, calls, rtol, atol, cost, quiet, self._seed.spawn(4), self.settings, before)
+        if resume and checkpoint is None:
+            raise InputError("resume needs the folder of the checkpoint to resume from")
+        seeds = self._seed.spawn(4)
+        journal = None
+        if checkpoint is not None:
+            asked = {"dim": self.dim, "method": self.method, "seed": [list(s.spawn_key) for s in seeds]}
+            asked |= {"entropy": self._seed.entropy, "calls": calls, "rtol": rtol, "atol": atol, "cost": cost}
+            journal = Journal(checkpoint, asked | {"settings": repr(self.settings)}, resume)
+        task = Task(integrand, calls, rtol, atol, cost, quiet, seeds, self.settings, before, journal)
+        integrand.journal = journal
         try:
             if self.method == "vegas":
                 result = integrate_vegas(task)
             else:
                 result = integrate_flow(task) if self.method == "flow" else integrate_auto(task)
         finally:
+            integrand.journal = None
             if own and integrand.workers > 1:
                 integrand.close()
         return result.with_(calls=integrand.calls - before).warn(*integrand.report())

@@ -60,7 +60,7 @@ class FlowProposal(Proposal):
             with torch.no_grad():
                 y_torch, log_det = self.flow.inverse(z)
             y = y_torch.double().cpu().numpy()
-            x[part], jacobian = self.grid.map(_phi(y))
+            x[part], jacobian = self.grid.map(normal_cdf(y))
             # |dx/du| = |dx/dy| |dy/dz| |dz/du|, with the float32 z that the flow really saw.
             z_seen = z.double().cpu().numpy()
             log_jacobian[part] = (
@@ -101,7 +101,7 @@ class FlowProposal(Proposal):
             part = slice(start, start + CHUNK)
             with torch.no_grad():
                 z, _ = self.flow.forward(_to_torch(self.real(x[part])[0], self.flow))
-            u[part] = _phi(z.double().cpu().numpy())
+            u[part] = normal_cdf(z.double().cpu().numpy())
         return u
 
     def state(self) -> dict[str, np.ndarray]:
@@ -179,7 +179,7 @@ class LatentProposal(Proposal):
         return f"LatentProposal({self.flow!r}, {self.latent!r})"
 
 
-def _phi(y: np.ndarray) -> np.ndarray:
+def normal_cdf(y: np.ndarray) -> np.ndarray:
     """Normal distribution function, kept inside the open cube."""
     return np.clip(ndtr(y), EDGE, 1 - EDGE)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from .evaluate import Integrand
 from .flow_training import FlowSettings
+from .journal import Journal
 from .results import Estimate
 
 PROBES = 0.02  # share of the calls for the guard
@@ -24,6 +26,7 @@ class Task:
     seeds : for VEGAS+, the training, estimates with probes, and the sampler.
     settings : of the flow.
     start : calls of the integrand before this task.
+    journal : of an integration with checkpoints.
     """
 
     integrand: Integrand
@@ -35,6 +38,7 @@ class Task:
     seeds: list[np.random.SeedSequence]
     settings: FlowSettings
     start: int
+    journal: Journal | None = None
 
     @property
     def dim(self) -> int:
@@ -55,6 +59,10 @@ class Task:
         """The component (n,) of the integrand that drives the adaptation."""
         values = self.integrand(x)
         return values if values.ndim == 1 else values[:, 0]
+
+    def measured(self, measure: Callable[[], float]) -> float:
+        """A measured time; an integration that is resumed takes the one it had."""
+        return self.journal.number(measure) if self.journal else measure()
 
     def points_needed(self, spread: float) -> float:
         """Calls to ``rtol`` with an error of ``spread`` (sd/I) per call; infinite without a tolerance."""

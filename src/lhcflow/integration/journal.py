@@ -1,0 +1,119 @@
+"""The journal of an integration: what cost time is on disk, and is read back when it is done once more.
+
+An integration is a function of its seed and of the integrand's values. So a run that was stopped goes on
+bit for bit if it starts again and finds the values, and the fits of its flow, that it had already: points
+are drawn once more, which is cheap, and compared with those of the record.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from ..errors import InputError
+from ..training.checkpoints import load_checkpoint, save_checkpoint
+
+SECONDS = 20.0  # a record of values holds about so much work: what Ctrl-C may cost
+FORMAT = "lhcflow.journal/1"
+
+
+class Journal:
+    """A folder of numbered records, one per batch of values and per fit.
+
+    Parameters
+    ----------
+    folder : where the records are; it is created, and emptied unless ``resume`` is set.
+    settings : plain values that the integration depends on.
+    resume : use the records that are there.
+
+    Raises
+    ------
+    InputError
+        If the folder can't be used, or its records belong to other settings.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], settings: Mapping[str, Any], resume: bool) -> None:
+        self.folder = Path(folder)
+        if self.folder.exists() and not self.folder.is_dir():
+            raise InputError(f"{folder} is a file: give a folder for the checkpoints")
+        if self.folder.is_dir() and not resume:
+            strange = [f.name for f in self.folder.iterdir() if not _is_record(f)]
+            if strange:
+                raise InputError(f"{folder} holds {strange[0]}, which no integration wrote: another folder")
+            shutil.rmtree(self.folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._next = 0
+        self._rate = 0.0  # points per second
+        stated = self._record("settings", FORMAT, {}, lambda: dict(settings))
+        for name in {**stated, **settings}:
+            if stated.get(name) != settings.get(name):
+                raise InputError(
+                    f"the checkpoints in {folder} are of another integration: {name} was "
+                    f"{stated.get(name)!r}, is now {settings.get(name)!r}"
+                )
+
+    def values(
+        self,
+        x: Float[np.ndarray, "n dim"],
+        evaluate: Callable[[np.ndarray], np.ndarray],
+        chunk: int,
+    ) -> np.ndarray:
+        """``evaluate(x)`` in parts of whole chunks (``chunk`` points each), each part a record."""
+        parts, start = [], 0
+        while start < len(x) or not parts:
+            size = max(round(self._rate * SECONDS / chunk), 1) * chunk if self._rate else chunk
+            part = self._values(x[start:], size, evaluate)
+            parts.append(part)
+            start += max(len(part), 1)
+        return np.concatenate(parts)
+
+    def _values(self, x: np.ndarray, size: int, evaluate: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        def timed() -> np.ndarray:
+            begin = time.monotonic()
+            values = evaluate(x[:size])
+            self._rate = len(values) / max(time.monotonic() - begin, 1e-6)
+            return values
+
+        return self._record("values", _digest(x), {}, timed)
+
+    def fit(self, objects: Mapping[str, Any], make: Callable[[], float]) -> float:
+        """``make()``, which changes ``objects`` (what checkpoints can hold) and returns a number."""
+        return self._record("fit", "", objects, make)
+
+    def number(self, measure: Callable[[], float]) -> float:
+        """A number that would be another one the next time, such as a measured time."""
+        return self._record("number", "", {}, measure)
+
+    def _record(self, kind: str, digest: str, objects: Mapping[str, Any], make: Callable[[], Any]) -> Any:
+        path = self.folder / f"{self._next:06d}.safetensors"
+        self._next += 1
+        if not path.exists():
+            value = make()
+            save_checkpoint(path, kind=kind, digest=digest, value=value, **objects)
+            return value
+        found = load_checkpoint(path)
+        if (found.get("kind"), found.get("digest")) != (kind, digest):
+            raise InputError(
+                f"can't go on from {self.folder}: the integration took another way at {path.name}; "
+                "was the integrand, the number of threads or the version of torch changed? Start it anew"
+            )
+        if objects:
+            load_checkpoint(path, **objects)
+        return found["value"]
+
+
+def _is_record(path: Path) -> bool:
+    return path.suffix in (".safetensors", ".tmp") and path.is_file()
+
+
+def _digest(x: np.ndarray) -> str:
+    """A fingerprint of the points that are left to evaluate."""
+    return hashlib.blake2b(np.ascontiguousarray(x).tobytes(), digest_size=8).hexdigest()

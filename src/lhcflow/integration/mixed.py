@@ -1,0 +1,201 @@
+"""A flow of discrete and continuous variables as a proposal on the unit cube."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+from typing import Self
+
+import numpy as np
+import torch
+from jaxtyping import Float, Integer
+from scipy.special import ndtri
+from torch import Tensor, nn
+
+from ..errors import InputError
+from ..flows import AutoregressiveCategorical, MixedFlow, build, describe
+from ..flows.builders import coupling_spline
+from .categories import Categories, drawn
+from .channel_grids import ChannelGrids
+from .latent import CHUNK, EDGE, normal_cdf
+from .proposal import Proposal, inside
+
+CLOSED = -30.0  # logarithm of the probability of combinations of labels that no category has
+
+
+class MixedProposal(Proposal):
+    """Categories with learned probabilities, and one conditional flow for the points of all of them.
+
+    The first coordinate is a category's, see :class:`Categories`; the others are ``grid_k(Phi(y))``, where
+    ``y`` follows the flow given the category's labels (one-hot), ``Phi`` is the normal distribution function
+    and ``grid_k`` the category's VEGAS map. A flow that is the identity gives the grids' density.
+
+    Parameters
+    ----------
+    flow : p(labels) and p(y | labels); see :func:`mixed_flow`.
+    grids : the VEGAS maps, one for each category.
+    probability : (k,) of the categories, instead of the flow's own.
+    """
+
+    def __init__(self, flow: MixedFlow, grids: ChannelGrids, probability: np.ndarray | None = None) -> None:
+        if flow.categorical.categories != grids.categories.sizes:
+            raise InputError(
+                f"the flow has discrete variables with {flow.categorical.categories} values, "
+                f"the categories {grids.categories.sizes}"
+            )
+        self.flow = flow
+        self.grids = grids
+        self.dim = grids.dim
+        self.fixed = probability
+
+    @property
+    def categories(self) -> Categories:
+        """Of the first coordinate."""
+        return self.grids.categories
+
+    @property
+    def probability(self) -> Float[np.ndarray, " k"]:
+        """Of the categories."""
+        if self.fixed is not None:
+            return self.fixed
+        with torch.no_grad():
+            log_p = self.flow.categorical.log_prob(torch.as_tensor(self.categories.labels)).double().numpy()
+        p = np.where(self.categories.shares > 0, np.exp(log_p), 0.0)
+        return p / p.sum()
+
+    def with_probability(self, probability: np.ndarray) -> MixedProposal:
+        """The same flow with other probabilities of the categories."""
+        return MixedProposal(self.flow, self.grids, probability)
+
+    def snapshot(self) -> MixedProposal:
+        """A copy that further training does not change."""
+        return MixedProposal(copy.deepcopy(self.flow), self.grids, self.probability)
+
+    def _ratio(self) -> Float[np.ndarray, " k"]:
+        return self.grids.with_probability(self.probability).ratio
+
+    def map(
+        self, u: Float[np.ndarray, "n dim"]
+    ) -> tuple[Float[np.ndarray, "n dim"], Float[np.ndarray, " n"]]:
+        """Latent cube to integration variables: ``x`` (n, dim) and |dx/du| (n,), 1 / density.
+
+        The first latent coordinate chooses the category.
+        """
+        latent = Categories(self.probability)
+        number = latent.number(u[:, 0])
+        return self._points(number, latent.inside(u[:, 0], number), u[:, 1:])
+
+    def _points(self, number: np.ndarray, along: np.ndarray, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        x, log_jacobian = np.empty((len(u), self.dim)), np.empty(len(u))
+        x[:, 0] = self.categories.place(number, along)
+        for start in range(0, len(u), CHUNK):
+            part = slice(start, start + CHUNK)
+            z = torch.as_tensor(ndtri(np.clip(u[part], EDGE, 1 - EDGE)), dtype=self.flow.flow.dtype)
+            with torch.no_grad():
+                y_torch, log_det = self.flow.flow.inverse(z, self._context(number[part]))
+            y = y_torch.double().numpy()
+            x[part, 1:], jacobian = self.grids.map(normal_cdf(y), number[part])
+            # |dx/du| = |dx/dy| |dy/dz| |dz/du|, with the float32 z that the flow really saw
+            seen = z.double().numpy()
+            log_jacobian[part] = (
+                log_det.double().numpy() + np.log(jacobian) + ((seen**2 - y**2) / 2).sum(axis=1)
+            )
+        return x, np.exp(log_jacobian) / self._ratio()[number]
+
+    def _context(self, number: np.ndarray) -> Tensor:
+        return self.flow.categorical.one_hot(torch.as_tensor(self.categories.labels[number]))
+
+    def sample(self, n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        number = drawn(self.probability, n, rng)
+        x, jacobian = self._points(number, rng.random(n), rng.random((n, self.dim - 1)))
+        return x, 1 / jacobian
+
+    def density(self, x: np.ndarray) -> np.ndarray:
+        clipped = np.clip(x, 0, 1)
+        number = self.categories.number(clipped[:, 0])
+        y, log_jacobian = self.real(clipped, number)
+        log_q = np.empty(len(x))
+        for start in range(0, len(x), CHUNK):
+            part = slice(start, start + CHUNK)
+            with torch.no_grad():
+                points = torch.as_tensor(y[part], dtype=self.flow.flow.dtype)
+                log_q[part] = self.flow.flow.log_prob(points, self._context(number[part])).double().numpy()
+        return np.where(inside(x), self._ratio()[number] * np.exp(log_q - log_jacobian), 0.0)
+
+    def real(
+        self, x: Float[np.ndarray, "n dim"], number: Integer[np.ndarray, " n"]
+    ) -> tuple[Float[np.ndarray, "n d"], Float[np.ndarray, " n"]]:
+        """``y`` on the real line for points ``x`` of the cube, and ``log|dx/dy|`` (n,)."""
+        u, density = self.grids.inverse(x[:, 1:], number)
+        y = ndtri(np.clip(u, EDGE, 1 - EDGE))
+        return y, -np.log(density) - (y**2).sum(axis=1) / 2 - y.shape[1] * math.log(2 * math.pi) / 2
+
+    def state(self) -> dict[str, np.ndarray]:
+        description = {"dtype": str(self.flow.flow.dtype).removeprefix("torch."), **describe(self.flow)}
+        weights = {f"flow__{k.replace('.', '__')}": v.numpy() for k, v in self.flow.state_dict().items()}
+        text = np.frombuffer(json.dumps(description).encode(), dtype=np.uint8)
+        grids = self.grids.with_probability(self.probability).state()
+        return {**grids, "architecture": text, **weights}
+
+    @classmethod
+    def from_state(cls, state: dict[str, np.ndarray]) -> Self:
+        description = json.loads(bytes(state["architecture"]).decode())
+        dtype = getattr(torch, description.pop("dtype"))
+        flow = build(description)
+        if not isinstance(flow, MixedFlow):
+            raise InputError("the saved proposal holds no flow of discrete and continuous variables")
+        flow.to(dtype)
+        flow.load_state_dict(
+            {
+                k.removeprefix("flow__").replace("__", "."): torch.as_tensor(np.array(v))
+                for k, v in state.items()
+                if k.startswith("flow__")
+            }
+        )
+        grids = ChannelGrids.from_state(state)
+        return cls(flow, grids, grids.probability)
+
+    def __repr__(self) -> str:
+        return f"MixedProposal({len(self.categories)} categories, {self.flow!r})"
+
+
+def mixed_flow(categories: Categories, dim: int, probability: np.ndarray, **options: object) -> MixedFlow:
+    """A flow that gives the categories a probability and is the identity in the ``dim`` other variables.
+
+    Parameters
+    ----------
+    categories : their labels are the discrete variables.
+    dim : number of continuous variables.
+    probability : (k,) at the start.
+    options : of :func:`~lhcflow.flows.coupling_spline`.
+    """
+    # without hidden layers the networks are tables: a logit for each label given each earlier one
+    categorical = AutoregressiveCategorical(categories.sizes, hidden=())
+    flow = coupling_spline(dim, context=categorical.features, domain="real", **options)  # type: ignore[arg-type]
+    set_probability(categorical, categories, probability)
+    return MixedFlow(categorical, flow)
+
+
+@torch.no_grad()
+def set_probability(
+    categorical: AutoregressiveCategorical, categories: Categories, probability: np.ndarray
+) -> None:
+    """Give the first two labels (or the one) of the categories these probabilities."""
+    if len(categories.sizes) > 2:
+        raise InputError(f"categories may have one or two labels, got {len(categories.sizes)}")
+    table = np.zeros((*categories.sizes, 1)[:2])
+    columns = categories.labels.T if categories.labels.shape[1] == 2 else (categories.labels[:, 0], 0)
+    np.add.at(table, tuple(columns), probability)
+    first, *rest = categorical.networks
+    _fill(first, "constant", np.log(np.maximum(table.sum(axis=1), math.exp(CLOSED))))
+    if rest:
+        given = table / np.maximum(table.sum(axis=1, keepdims=True), 1e-300)
+        layer = rest[0].layers[0]  # type: ignore[union-attr]
+        layer.weight.copy_(torch.as_tensor(np.log(np.maximum(given, math.exp(CLOSED))).T))
+        layer.bias.zero_()
+
+
+def _fill(network: nn.Module, name: str, values: np.ndarray) -> None:
+    parameter = getattr(network, name)
+    parameter.copy_(torch.as_tensor(values))
