@@ -6,6 +6,7 @@ from .energies import EnergyFlow
 from .inductive import InductiveCaloFlow
 from .model import ShowerModel
 from .preprocessing import EnergyFractions, LayerSizes, VoxelFractions
+from .reflections import Reflections
 from .student import distill, new_student
 from .training import TimeIsUp, TrainingSettings
 from .voxels import VoxelFlow
@@ -17,6 +18,7 @@ __all__ = [
     "EnergyFractions",
     "InductiveCaloFlow",
     "LayerSizes",
+    "Reflections",
     "ShowerModel",
     "TimeIsUp",
     "TrainingSettings",

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from ...errors import InputError
 from ...training import History, Loss, fit, negative_log_likelihood
 from ...training.batches import Batch, Transform
+from .reflections import Reflections
 
 Preparation = Callable[[tuple[Tensor, ...], torch.Generator], Batch]
 """Raw rows of a batch, and a generator for the noise, to what the loss takes."""
@@ -36,6 +37,7 @@ class TrainingSettings:
     seconds : stop after so long, as if interrupted; None for no limit.
     device : as of :func:`lhcflow.training.fit`.
     progress : show a bar.
+    reflections : of the geometry, to reflect every shower at random on every access; None for none.
     """
 
     epochs: int = 100
@@ -49,6 +51,7 @@ class TrainingSettings:
     seconds: float | None = None
     device: str | None = None
     progress: bool = True
+    reflections: Reflections | None = None
 
 
 class TimeIsUp(Exception):
@@ -84,6 +87,8 @@ def train(
     """
     kept, held = split(len(data[0]), settings.validation, settings.seed)
     deadline = deadline or Deadline(settings.seconds)
+    if settings.reflections is not None:
+        transform = _reflected(transform, settings.reflections)
     try:
         return fit(
             model,
@@ -110,6 +115,16 @@ def train(
         if deadline.over:
             raise TimeIsUp("the limit on time is reached") from None
         raise
+
+
+def _reflected(transform: Preparation, reflections: Reflections) -> Preparation:
+    """``transform`` of incident energies, reflected voxels, and whatever else a row holds."""
+
+    def prepare(batch: tuple[Tensor, ...], generator: torch.Generator) -> Batch:
+        incident, voxels, *others = batch
+        return transform((incident, reflections(voxels, generator), *others), generator)
+
+    return prepare
 
 
 class Deadline:

@@ -46,6 +46,10 @@ def train(
         typer.Option(min=1, help="Width of their two hidden layers.", show_default="378, icaloflow 256"),
     ] = None,
     limit: Annotated[int | None, typer.Option(min=2, help="Take the first so many showers only.")] = None,
+    reflect: Annotated[
+        bool,
+        typer.Option("--reflect", help="Train on reflections of the showers too (Cartesian geometries)."),
+    ] = False,
     geometry: Annotated[
         str | None, typer.Option(help="Name or XML file, where the file does not tell.")
     ] = None,
@@ -61,7 +65,7 @@ def train(
     """Train a model of showers; DIR/model.safetensors is what sample, distill and export take."""
     check_json(json)
     from ...calorimeter import read_showers
-    from ...calorimeter.models import TimeIsUp, TrainingSettings, build_model
+    from ...calorimeter.models import Reflections, TimeIsUp, TrainingSettings, build_model
     from ...files import RunDirectory, write_json
 
     data = read_showers(showers, geometry, limit=limit)
@@ -72,6 +76,7 @@ def train(
         seed=seed,
         seconds=None if time_limit is None else 60 * time_limit,
         progress=not quiet,
+        reflections=Reflections.of(data.geometry) if reflect else None,
     )
     width = None if hidden is None else (hidden, hidden)
     shape = {"blocks": blocks, "hidden": width}
@@ -86,6 +91,7 @@ def train(
         "epochs": epochs,
         "batch_size": batch_size,
         "learning_rate": learning_rate,
+        "reflect": reflect,
         "seed": seed,
     }
     run = RunDirectory(out, card, force=force, resume=resume)
