@@ -4,23 +4,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from dirac import squared_amplitude as by_dirac_matrices
+from scattering import scattering
 from textbook import D_TYPE, FLAVOURS, U_TYPE, born
 
 from lhcflow import InputError
-from lhcflow.processes import Parameters, Process, Rambo
+from lhcflow.processes import Parameters, Process
 
 FILES = sorted((Path(__file__).parent / "data").glob("*.json"))
-
-
-def scattering(n_final, energy, n, seed):
-    """Random momenta (n, 2 + n_final, 4) with the first beam along +z."""
-    phase_space = Rambo(n_final)
-    u = np.random.default_rng(seed).random((n, phase_space.dim))
-    momenta = np.zeros((n, 2 + n_final, 4))
-    momenta[:, 0] = energy / 2 * np.array([1.0, 0, 0, 1])
-    momenta[:, 1] = energy / 2 * np.array([1.0, 0, 0, -1])
-    momenta[:, 2:] = phase_space.generate(u, np.full(n, energy))
-    return momenta
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

@@ -62,8 +62,9 @@ template <class V> LHCFLOW_INLINE V vabs(V a) { return vmax(a, -a); }
 
 template <class V> LHCFLOW_INLINE V vsqrt(V a) {
   constexpr bool single = sizeof(a[0]) == 4;
-#if defined(__AVX512F__)
-  if constexpr (single) return (V)_mm512_sqrt_ps((__m512)a); else return (V)_mm512_sqrt_pd((__m512d)a);
+#if defined(__AVX512F__)  // with masks of ones: the plain ones make GCC 12 warn of its own headers
+  if constexpr (single) return (V)_mm512_maskz_sqrt_ps(-1, (__m512)a);
+  else return (V)_mm512_maskz_sqrt_pd(-1, (__m512d)a);
 #elif defined(__AVX2__)
   if constexpr (single) return (V)_mm256_sqrt_ps((__m256)a); else return (V)_mm256_sqrt_pd((__m256d)a);
 #elif defined(__SSE2__)

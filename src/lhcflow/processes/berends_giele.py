@@ -25,20 +25,32 @@ class Amplitudes:
     structure : Structure
     momenta : array (n, particles, 4)
         Physical momenta in GeV, incoming first.
+    angles : array (n, gluons), optional
+        One linear polarisation, times sqrt(2), for each gluon instead of both.
     gauge : int, optional
         Number of a gluon whose polarisation vectors are replaced by its momentum over its energy:
         every amplitude must vanish.
     """
 
-    def __init__(self, structure: Structure, momenta: np.ndarray, gauge: int | None = None) -> None:
+    def __init__(
+        self,
+        structure: Structure,
+        momenta: np.ndarray,
+        angles: np.ndarray | None = None,
+        gauge: int | None = None,
+    ) -> None:
         self.structure = structure
         self.p = np.ascontiguousarray(momenta.transpose(1, 2, 0))  # (particles, 4, n)
         self.out = self.p.copy()  # momenta as if all particles were outgoing
         self.out[:2] *= -1
         self.eps = [polarisations(self.p[g]) for g in structure.gluons]
+        if angles is not None:
+            for i, (first, second) in enumerate(self.eps):
+                one = np.cos(angles[:, i]) * first + np.sin(angles[:, i]) * second
+                self.eps[i] = np.sqrt(2) * one[None]
         if gauge is not None:
             k = self.p[structure.gluons[gauge]]
-            self.eps[gauge] = np.stack([k / k[0]] * 2) + 0j
+            self.eps[gauge] = np.stack([k / k[0]] * len(self.eps[gauge]))
         self.v = self.out[structure.lepton_start] + self.out[structure.lepton_end]
 
     def boson(self, left: bool) -> Emission:
@@ -47,20 +59,19 @@ class Amplitudes:
         return current(spinor(self.p[end], left), spinor(self.p[start], left), left), self.v
 
     def one_line(self, left: bool, lepton_left: bool) -> np.ndarray:
-        """Partial amplitudes (helicities, flows, n) of one quark line with gluons."""
+        """Partial amplitudes (polarisations, flows, n) of one quark line with gluons."""
         s = self.structure
         line = _Line(self, s.starts[0], s.ends[0], left, self.boson(lepton_left))
         orders = [flow[0][2] for flow in strings(1, len(s.gluons))]
-        helicities = list(product((0, 1), repeat=len(s.gluons)))
         gluons = _Gluons(self.eps, [self.out[g] for g in s.gluons])
         amplitudes = [
             [line.amplitude(gluons, tuple((g, choice[g]) for g in order)) for order in orders]
-            for choice in helicities
+            for choice in product(*(range(len(eps)) for eps in self.eps))
         ]
         return np.array(amplitudes)
 
     def two_lines(self, pairing: int, boson: int, lefts: tuple[bool, bool], lepton_left: bool) -> np.ndarray:
-        """Partial amplitudes (helicities, flows, n) of two quark lines, V on the line from start `boson`.
+        """Partial amplitudes (polarisations, flows, n) of two quark lines, V on the line from start `boson`.
 
         `lefts` are the chiralities of the lines from both starts; the ends are those of `pairing`.
         """
@@ -116,7 +127,7 @@ def _four(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
 
 
 class _Gluons:
-    """Colour-ordered currents of external gluons; `ids` are (gluon, helicity) in order."""
+    """Colour-ordered currents of external gluons; `ids` are (gluon, polarisation) in order."""
 
     def __init__(self, eps: list[np.ndarray], momenta: list[np.ndarray]) -> None:
         self.eps, self.momenta = eps, momenta
@@ -127,8 +138,8 @@ class _Gluons:
 
     def emission(self, ids: tuple) -> Emission:
         if len(ids) == 1:
-            ((gluon, helicity),) = ids
-            return self.eps[gluon][helicity], self.momenta[gluon]
+            ((gluon, which),) = ids
+            return self.eps[gluon][which], self.momenta[gluon]
         total = self.momentum(ids)
         if ids not in self.known:
             cuts = range(1, len(ids))

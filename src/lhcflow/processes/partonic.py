@@ -57,12 +57,14 @@ class PartonicGroup:
         """
         return np.unique(self.members[:, :2], axis=0, return_counts=True)
 
-    def squared_amplitude(self, momenta: np.ndarray, alpha_s: float | np.ndarray) -> np.ndarray:
-        """|M|^2 (n,) of each member; arguments as in :meth:`Process.squared_amplitude`.
+    def squared_amplitude(
+        self, momenta: np.ndarray, alpha_s: float | np.ndarray, random: np.ndarray | None = None
+    ) -> np.ndarray:
+        """|M|^2 (n,) of each member; arguments as in :meth:`MatrixElement.squared`.
 
         Identical outgoing particles have their 1 / k!; `alpha_s` may be an array (n,).
         """
-        return self.matrix_element.squared(momenta, alpha_s)
+        return self.matrix_element.squared(momenta, alpha_s, random)
 
     def colour_flows(self, momenta: np.ndarray, random: np.ndarray) -> np.ndarray:
         """Colour lines (n, particles, 2) for event files; see :meth:`MatrixElement.colour_flows`."""

@@ -69,7 +69,9 @@ class Process:
         """Number of outgoing particles."""
         return len(self.subprocesses[0].outgoing)
 
-    def squared_amplitude(self, momenta: np.ndarray, alpha_s: float | None = None) -> np.ndarray:
+    def squared_amplitude(
+        self, momenta: np.ndarray, alpha_s: float | None = None, random: np.ndarray | None = None
+    ) -> np.ndarray:
         """|M|^2 averaged over initial and summed over final spins and colours, and over subprocesses.
 
         Parameters
@@ -78,6 +80,9 @@ class Process:
             (E, px, py, pz) in GeV, incoming first, all massless.
         alpha_s : float, optional
             The strong coupling; by default that of the parameters.
+        random : array (n, gluons), optional
+            Uniform in [0, 1): a random polarisation of each gluon instead of their sum, right on average; see
+            :meth:`MatrixElement.squared`. `gluons` is the largest number of them in a subprocess.
 
         Returns
         -------
@@ -87,17 +92,24 @@ class Process:
         Raises
         ------
         InputError
-            The momenta have another shape, are not finite, or have negative energies.
+            The momenta have another shape, are not finite, or have negative energies; or `random` has
+            another shape.
         """
-        return self.squared_amplitudes(momenta, alpha_s).sum(axis=1)
+        return self.squared_amplitudes(momenta, alpha_s, random).sum(axis=1)
 
-    def squared_amplitudes(self, momenta: np.ndarray, alpha_s: float | None = None) -> np.ndarray:
+    def squared_amplitudes(
+        self, momenta: np.ndarray, alpha_s: float | None = None, random: np.ndarray | None = None
+    ) -> np.ndarray:
         """As :meth:`squared_amplitude`, one column per subprocess: (n, subprocesses)."""
         momenta = self._checked(momenta)
         coupling = self.parameters.alpha_s if alpha_s is None else alpha_s
+        if random is not None:
+            random, shape = np.asarray(random), (len(momenta), max(len(s.gluons) for s in self._groups))
+            if random.shape != shape:
+                raise InputError(f"random numbers must have shape {shape}, got {random.shape}")
         result = np.empty((len(momenta), len(self.subprocesses)))
         for found, members in self._groups.items():
-            result[:, members] = self._elements[found].squared(momenta, coupling)[:, None]
+            result[:, members] = self._elements[found].squared(momenta, coupling, random)[:, None]
         return result
 
     def _checked(self, momenta: np.ndarray) -> np.ndarray:

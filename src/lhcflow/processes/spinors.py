@@ -53,12 +53,15 @@ def current(end: np.ndarray, start: np.ndarray, left: bool) -> np.ndarray:
 
 
 def polarisations(p: np.ndarray) -> np.ndarray:
-    """Polarisation vectors (2, 4, n) of outgoing gluons: helicities +1 and -1, conjugated."""
-    plus, minus, phase = _light_cone(p)
-    energy = (plus**2 + minus**2) / 2
-    cos_phi, sin_phi = np.real(phase), np.imag(phase)
-    cos, sin = (plus**2 - minus**2) / (2 * energy), plus * minus / energy
-    zero = np.zeros_like(energy)
-    first = np.stack([zero, cos * cos_phi, cos * sin_phi, -sin])
-    second = np.stack([zero, -sin_phi, cos_phi, zero])
-    return np.stack([first - 1j * second, first + 1j * second]) / np.sqrt(2)
+    """Two linear polarisation vectors (2, 4, n) of gluons: real, orthonormal, without time component.
+
+    Source: Duff et al., Building an orthonormal basis, revisited, JCGT 6 (2017) 1.
+    """
+    energy = np.sqrt(p[1] ** 2 + p[2] ** 2 + p[3] ** 2)
+    x, y, z = p[1:] / energy
+    sign = np.where(z < 0, -1.0, 1.0)
+    a = -1 / (sign + z)
+    b, zero = x * y * a, np.zeros_like(x)
+    first = np.stack([zero, 1 + sign * x * x * a, sign * b, -sign * x])
+    second = np.stack([zero, b, sign + y * y * a, -y])
+    return np.stack([first, second])
