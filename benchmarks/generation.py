@@ -1,6 +1,6 @@
 """e+ e- -> 3 jets at the Z pole: unweighting efficiency of flow, VEGAS and the bare phase space.
 
-    python benchmarks/generation.py [--seeds 5] [--calls 200000] [--maps channels flat] [--json FILE]
+    python benchmarks/generation.py [--seeds 5] [--calls 1000000] [--maps channels flat] [--json FILE]
 
 Durham y_cut = 0.01, the same number of calls for every method, one thread. Each (map, method, seed) is stored
 at once in --json, and what is there already is not run again.
@@ -60,7 +60,7 @@ def table(jobs: dict[str, dict], phase_space: str) -> dict[str, object]:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--calls", type=int, default=200_000)
+    parser.add_argument("--calls", type=int, default=1_000_000)
     parser.add_argument("--maps", nargs="+", default=["channels", "flat"], choices=MAPS)
     parser.add_argument("--json", type=Path, default=Path("docs/results/generation.json"))
     args = parser.parse_args()

@@ -123,3 +123,36 @@ def test_interrupted_run_is_resumed_and_makes_the_same_events(folder, tmp_path, 
     assert (run / "events.lhe.gz").read_bytes() == (folder / "run" / "events.lhe.gz").read_bytes()
     first, second = (json.loads((path / "results.json").read_text()) for path in (folder / "run", run))
     assert first["cross_section"] == second["cross_section"]
+
+
+def test_interrupted_integration_goes_on(tmp_path, monkeypatch):
+    """Stopped in the middle of the integration; the same numbers and events as without."""
+    from lhcflow.processes import EventGenerator
+
+    parts = []
+
+    def stop_in_second_part(generator, *arguments, integrate=EventGenerator.integrate, **options):
+        f = generator.cross_section
+        call = type(f).__call__
+
+        def counted(self, x):
+            parts.append(len(x))
+            if len(parts) == 4:
+                raise KeyboardInterrupt
+            return call(self, x)
+
+        with monkeypatch.context() as inner:
+            inner.setattr(type(f), "__call__", counted)
+            return integrate(generator, *arguments, **options)
+
+    arguments = ("generate", "e+ e- > j j j", "--method", "vegas", "--alone", "--calls", "20000", "-n", "200")
+    assert call(*arguments, "--out", tmp_path / "whole") == 0
+    with monkeypatch.context() as patch:
+        patch.setattr(EventGenerator, "integrate", stop_in_second_part)
+        assert call(*arguments, "--out", tmp_path / "run") == 130
+    assert any((tmp_path / "run" / "checkpoints").glob("*.integral/000002.safetensors"))
+    assert call(*arguments, "--out", tmp_path / "run", "--resume") == 0
+    assert (tmp_path / "run" / "events.lhe.gz").read_bytes() == (
+        tmp_path / "whole" / "events.lhe.gz"
+    ).read_bytes()
+    assert not any((tmp_path / "run" / "checkpoints").glob("*.integral"))

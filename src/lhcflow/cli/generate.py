@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Sequence
 from enum import StrEnum
@@ -252,12 +253,14 @@ def _integrate(generator: EventGenerator, calls: int, overweight: float, screen:
         row = Row(**{**saved, "warnings": tuple(saved["warnings"])})
     else:
         start = time.perf_counter()
-        generator.integrate(calls, quiet=screen.quiet)
+        inside = folder / f"{stem}.integral"
+        generator.integrate(calls, quiet=screen.quiet, checkpoint=inside, resume=True)
         seconds = time.perf_counter() - start
         with screen.status(f"{name}: unweighting"):
             row = summarise(generator, seconds, overweight=overweight)
         generator.save(result_file)
         write_json(row_file, asdict(row))
+        shutil.rmtree(inside, ignore_errors=True)
     screen.print(
         f"  {name}: {row.cross_section:.6g} +- {row.error:.2g} pb in {row.seconds:.1f} s", style="dim"
     )

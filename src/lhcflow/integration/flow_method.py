@@ -19,7 +19,6 @@ from .sampler import Sampler
 from .task import Task, spread_of
 from .vegas import Vegas, converged
 
-MOST_TRAINING = 200_000  # calls
 GRID = 0.1  # share of the training's calls that look for narrow peaks
 ITERATIONS = 5
 FINE = 4  # strata per dimension
@@ -68,7 +67,7 @@ class Flowing:
     def train(self, enough: Callable[[Training], bool] = lambda training: False) -> Flowing:
         """Adapt the flow; ends early where the tolerance is in reach or progress has stopped."""
         task, training = self.task, self.training
-        calls = min(int(task.settings.share * task.calls), MOST_TRAINING)
+        calls = min(int(task.settings.share * task.calls), task.settings.most)
         known = len(training.buffer)
         grid_calls = max(int(GRID * calls) - known, int(GRID * calls / 2))
         start = time.monotonic()

@@ -9,7 +9,6 @@ is a divergence in the flat form of :mod:`.divergences`, on minibatches that fav
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -32,6 +31,8 @@ from .latent import FlowProposal
 from .proposal import Proposal
 from .vegas_map import VegasMap
 
+MANY = 200_000  # points from which on a fit takes more steps
+
 Evaluate = Callable[[np.ndarray], np.ndarray]
 """From points (n, dim) to the values (n,) of the integrand that drive the adaptation, all finite."""
 
@@ -45,17 +46,20 @@ class FlowSettings:
     layers, hidden, bins, bound : of the rational-quadratic coupling flow, with a learnable rotation in
         front of every second layer. ``bins`` None takes 16 up to three dimensions and 10 beyond.
     divergence : name, or sum of names, see :mod:`lhcflow.integration.divergences`.
-    share : of the calls, at most 200,000, that go into the training; the rest make the estimate.
+    share, most : of the calls, but at most so many, go into the training; the rest make the estimate.
     stages : batches of points in which the training calls are spent, after the first.
     growth : calls of the last stage over those of the second; they grow by equal factors. Above 1, early
         stages, whose points are spread widely, are short.
     first : share of the training calls that are drawn before the flow knows anything.
     effective : share of effective points that the temperature keeps in the buffer.
     steps : optimiser steps in each stage, and four times as many in the last one. None takes 150 up to
-        eight dimensions and 300 beyond.
+        eight dimensions and 300 beyond, and more with more than 200,000 points.
     batch : points per step; a pair goes from its first to its second number by equal factors from stage to
         stage.
     rate : the largest learning rate of Adam.
+    zeros : fit to the points at which the integrand vanishes, too. The flow then ends sharply at edges, which
+        helps the integral, but is also too low on their inner side, where the largest weights come from:
+        without them events are unweighted more efficiently.
     clip : largest norm of a gradient.
     decay : of the moving average of the weights over the steps of a stage, which keeps the flow from
         fitting single points: what the largest weights, and so unweighting, suffer from.
@@ -67,6 +71,7 @@ class FlowSettings:
     bound: float = 4.0
     divergence: str | Divergence = "kl+exponential"
     share: float = 0.4
+    most: int = 200_000
     stages: int = 8
     growth: float = 1.0
     first: float = 0.05
@@ -74,6 +79,7 @@ class FlowSettings:
     steps: int | None = None
     batch: int | tuple[int, int] = 512
     rate: float = 2e-3
+    zeros: bool = True
     clip: float = 5.0
     decay: float = 0.995
 
@@ -134,23 +140,30 @@ class Training:
         rng, torch_seed, weights = self.seed.spawn(3)
         self.rng = np.random.default_rng(rng)
         self.generator = torch.Generator().manual_seed(int(torch_seed.generate_state(1)[0]))
-        self.flow: Flow = coupling_spline(
-            self.dim,
-            layers=s.layers,
-            hidden=s.hidden,
-            bins=s.bins or (16 if self.dim <= 3 else 10),
-            domain="real",
-            bound=s.bound,
-            permutation="soft",
-            activation="leaky_relu",
-            seed=int(weights.generate_state(1)[0]),
-        )
-        self.proposal = FlowProposal(self.flow)
+        self._weights_seed = int(weights.generate_state(1)[0])
+        self._start()
         self.divergence = divergence_named(s.divergence)
         self.optimizer = torch.optim.Adam(self.flow.parameters(), lr=s.rate, betas=(0.9, 0.99), fused=True)
         self.buffer = SampleBuffer(self.dim)
         self.history: list[Stage] = []
         self.beta = 0.0
+
+    def _start(self) -> None:
+        """Make the flow and its proposal."""
+        self.flow: Flow = coupling_spline(self.dim, domain="real", **self._architecture(self.dim))
+        self.proposal = FlowProposal(self.flow)
+
+    def _architecture(self, dim: int) -> dict[str, Any]:
+        s = self.settings
+        return {
+            "layers": s.layers,
+            "hidden": s.hidden,
+            "bins": s.bins or (16 if dim <= 3 else 10),
+            "bound": s.bound,
+            "permutation": "soft",
+            "activation": "leaky_relu",
+            "seed": self._weights_seed,
+        }
 
     @property
     def done(self) -> bool:
@@ -198,16 +211,20 @@ class Training:
         self.beta = self.buffer.temperature(s.effective, self.beta)
         if not self.history:
             self._align()
-        steps = s.steps or (150 if self.dim <= 8 else 300)
+        steps = s.steps or self._default_steps()
         loss = self._fit(4 * steps, floor=0.0) if final else self._fit(steps, floor=0.1)
         done = Stage(len(self.buffer), self.beta, self.buffer.effective_share(self.beta), loss, spread)
         self.history.append(done)
         return done
 
+    def _default_steps(self) -> int:
+        """More in many dimensions, and, as the square root, with more points than 200,000."""
+        return round((150 if self.dim <= 8 else 300) * max(len(self.buffer) / MANY, 1.0) ** 0.5)
+
     def _draw(self, f: Evaluate, calls: int) -> float:
         """Put new points from a snapshot of the flow into the buffer; their sd/I."""
         if self.history:
-            source: Proposal = FlowProposal(copy.deepcopy(self.flow), self.proposal.grid)
+            source: Proposal = self.proposal.snapshot()
         else:
             source = self.proposal.grid
         x, density = source.sample(calls, self.rng)
@@ -258,7 +275,8 @@ class Training:
 
         def loss(flow: Any, batch: Batch) -> Tensor:
             i = batch[0]
-            return (inverse[i] * self.divergence(log_p[i], flow.log_prob(y[i]), log_Q[i])).mean()
+            log_q = self._log_prob(flow, y[i])
+            return (inverse[i] * self.divergence(log_p[i], log_q, log_Q[i])).mean()
 
         self.flow.train()
         batch = s.batch_size(1.0 if floor == 0 else len(self.history) / s.stages)
@@ -267,12 +285,21 @@ class Training:
         self.flow.eval()
         return float(np.mean(losses[int(0.9 * steps) :]))
 
+    def _log_prob(self, flow: Any, y: Tensor) -> Tensor:
+        """The flow's log density (n,) at points as :meth:`_targets` gives them."""
+        return flow.log_prob(y)
+
     def _targets(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Points (n, dim), log target and log mixture density (n,), all on the flow's real line."""
+        """Points (n, dim), log target and log mixture density (n,), all on the flow's real line.
+
+        Points at which the integrand vanishes can be left out, since the flow is normalised: it is right
+        there once it is right elsewhere.
+        """
         b = self.buffer
-        y, log_jacobian = self.proposal.real(b.x)
-        log_Q = b.log_density + log_jacobian
-        log_p = b.log_weights(self.beta) - b.log_integral(self.beta) + log_Q
+        inside = np.isfinite(b.log_f) | self.settings.zeros
+        y, log_jacobian = self.proposal.real(b.x[inside])
+        log_Q = b.log_density[inside] + log_jacobian
+        log_p = (b.log_weights(self.beta) - b.log_integral(self.beta))[inside] + log_Q
         dtype = self.flow.dtype
         return (
             torch.as_tensor(y, dtype=dtype),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 from typing import Self
@@ -48,6 +49,10 @@ class FlowProposal(Proposal):
         if self.grid.dim != self.dim:
             raise InputError(f"the grid has {self.grid.dim} dimensions, the flow {self.dim}")
         self.flow = flow
+
+    def snapshot(self) -> FlowProposal:
+        """A copy that further training does not change."""
+        return FlowProposal(copy.deepcopy(self.flow), self.grid)
 
     def map(
         self, u: Float[np.ndarray, "n dim"]

@@ -26,6 +26,8 @@ from .lhe import write_lhe
 from .pdf import Pdf
 from .process import Process
 
+# Events need the sampler more than the integral: most of the calls train it, and cuts are its edges.
+EVENTS = FlowSettings(share=0.8, most=2_000_000, bins=16, zeros=False)
 Method = Literal["auto", "vegas", "flow", "bare"]
 BATCH = 20_000
 ENERGY = 91.188, 14000.0  # of lepton and proton colliders, GeV
@@ -115,7 +117,7 @@ class EventGenerator:
             raise InputError(f"the seed must be an integer >= 0, got {seed!r}")
         self.method: Method = method
         self.seed = seed
-        self._settings = settings or FlowSettings(share=0.8)
+        self._settings = settings or EVENTS
         setup, sampling, self._event_seed = np.random.SeedSequence(seed).spawn(3)
         self._sampling_seed = int(sampling.generate_state(1)[0])
         if isinstance(process, str | Process):
