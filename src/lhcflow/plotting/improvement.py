@@ -61,5 +61,6 @@ def improvement_curves(curves: Mapping[str, ImprovementCurve]) -> Figure:
         right.set_ylim(bottom=1)
         right.yaxis.set_minor_formatter(NullFormatter())
         right.set_ylabel("background rejection  1/FPR")
-        left.legend(loc="upper right")
+        handles, labels = left.get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), columnspacing=1.2)
         return figure

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -14,7 +15,7 @@ from numpy.typing import ArrayLike
 from ..errors import InputError
 from .style import PAGE, style
 
-_LOOK = {
+_LOOK: dict[str, tuple[str, Any]] = {
     "template": ("0.35", "-"),
     "signal region": ("#0b62a4", "-"),
     "sidebands": ("#d55e00", "-"),

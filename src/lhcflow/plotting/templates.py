@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -16,7 +17,7 @@ from ..errors import InputError
 from .histogram import Histogram, draw_band
 from .style import PAGE, ratio_panels, style
 
-_LOOK = {
+_LOOK: dict[str, tuple[str, Any]] = {
     "data": ("0.1", "o"),
     "template": ("#0b62a4", "-"),
     "background": ("#d55e00", "--"),
@@ -41,7 +42,10 @@ class TemplatePanel:
 
 
 def template_histograms(panels: Sequence[TemplatePanel], columns: int = 2) -> Figure:
-    """Draw a panel per feature: normalised histograms, and below data (and background) over template."""
+    """Draw a panel per feature: normalised histograms, and below data (and background) over template.
+
+    The signal, if there is one, is not to scale.
+    """
     if not panels:
         raise InputError("template_histograms needs at least one panel")
     names = list(dict.fromkeys(name for p in panels for name in p.counts))
@@ -67,6 +71,8 @@ def _draw(panel: TemplatePanel, main: Axes, ratio: Axes) -> None:
     template = drawn["template"]
     for name, h in drawn.items():
         shade, look = _LOOK.get(name, ("0.5", "-"))
+        if name == "signal":
+            continue
         if look == "o":
             main.errorbar(
                 h.centres, h.values, yerr=h.errors, fmt="o", markersize=2, elinewidth=0.8, color=shade
@@ -79,7 +85,13 @@ def _draw(panel: TemplatePanel, main: Axes, ratio: Axes) -> None:
             _draw_ratio(ratio, h.ratio(template), shade)
     draw_band(ratio, template.ratio(template), _LOOK["template"][0])
     ratio.axhline(1.0, color="0.35", linewidth=0.7)
-    main.set_ylim(0, 1.3 * max(float(h.values.max()) for name, h in drawn.items() if name != "signal"))
+    top = 1.3 * max(float(h.values.max()) for name, h in drawn.items() if name != "signal")
+    if "signal" in drawn and drawn["signal"].values.any():
+        # Its height says nothing: it is drawn as high as the panel allows.
+        shade, look = _LOOK["signal"]
+        values = drawn["signal"].values
+        main.stairs(0.7 * top * values / values.max(), edges, color=shade, linestyle=look)
+    main.set_ylim(0, top)
     main.yaxis.set_major_locator(MaxNLocator(4, prune="lower"))
     main.set_xlim(edges[0], edges[-1])
     main.set_ylabel("density")

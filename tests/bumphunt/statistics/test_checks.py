@@ -96,7 +96,7 @@ def test_working_points_look_at_the_efficiency_only():
     efficiency = np.array([0.0, 0.005, 0.01, 0.5])
     assert passes(efficiency, 0.01).tolist() == [True, True, False, False]
     assert passes(efficiency, 1).all()
-    assert checked_points([0.001, 0.1, 0.001], 100_000) == [0.1, 0.001]
+    assert checked_points([0.001, 0.1, 0.001], 100_000) == [0.001, 0.1]
     with pytest.raises(InputError, match=r"choose at least 0\.01"):
         checked_points([0.001], 1000)
     with pytest.raises(InputError, match="efficiency in"):

@@ -3,6 +3,7 @@
 from .checks import Sculpting, SpuriousSignal, sculpting, spurious_signal, uniformity
 from .export import counting_workspace, spectrum_workspace
 from .fitting import Fits, fit
+from .hunt import Cut, Settings, examine_cut, examine_cuts, search_spectrum
 from .limits import Limit, toy_limit, upper_limit
 from .model import BinnedModel, counting_data, counting_model, dijet_model, dijet_parameters
 from .peaks import gaussian_peak, template_peak
@@ -16,6 +17,7 @@ from .working_points import checked_points, passes
 
 __all__ = [
     "BinnedModel",
+    "Cut",
     "Fits",
     "GlobalP",
     "Goodness",
@@ -23,6 +25,7 @@ __all__ = [
     "Scan",
     "Sculpting",
     "Search",
+    "Settings",
     "Significance",
     "Spectrum",
     "SpuriousSignal",
@@ -38,6 +41,8 @@ __all__ = [
     "dijet_model",
     "dijet_parameters",
     "draw_toys",
+    "examine_cut",
+    "examine_cuts",
     "f_test",
     "fit",
     "fit_range",
@@ -48,6 +53,7 @@ __all__ = [
     "passes",
     "sculpting",
     "search",
+    "search_spectrum",
     "shape_scan",
     "sideband_fit",
     "signed_z",

@@ -88,7 +88,7 @@ def sculpting(
     after: Spectrum,
     region: SignalRegion,
     energy: float = ENERGY,
-    first: int = 3,
+    first: int = 2,
     last: int = 5,
 ) -> Sculpting:
     """Test on background alone whether a cut shapes the spectrum.

@@ -77,7 +77,7 @@ def sideband_fit(
 def f_test(
     spectrum: Spectrum,
     region: SignalRegion | None = None,
-    first: int = 3,
+    first: int = 2,
     last: int = 5,
     energy: float = ENERGY,
     level: float = _LEVEL,

@@ -87,7 +87,7 @@ def search(
     spectrum : its bins must end at the limits of the region (:func:`mass_bins`, :func:`fit_range`).
     region : the signal region; masked in the background fit.
     resolution : relative width of the peaks.
-    parameters : of the dijet function; by F-test (3 to 5) if None.
+    parameters : of the dijet function; by F-test (2 to 5) if None.
     toys : pseudo-experiments for the global p-value, 0 for none.
     energy : centre-of-mass energy in TeV.
     level : confidence level of the limit.

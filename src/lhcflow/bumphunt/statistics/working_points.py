@@ -26,20 +26,20 @@ def passes(efficiency: ArrayLike, working_point: float) -> NDArray[np.bool_]:
     return np.ones(values.shape, bool) if working_point == 1 else values < working_point
 
 
-def checked_points(points: Sequence[float], reference: int) -> list[float]:
-    """Working points from loose to tight; InputError if the reference sample can't resolve the tightest.
+def checked_points(points: Sequence[float], reference: int | None = None) -> list[float]:
+    """Different working points in the order given; InputError if one of them can't be used.
 
     Parameters
     ----------
     points : background efficiencies.
-    reference : number of background events of one fold on whose scores the cuts rest.
+    reference : number of background events on whose scores the cuts rest, where it is known already.
     """
     for point in points:
         if not 0 < point < 1:
-            raise InputError(f"a working point is a background efficiency in (0, 1), got {point}")
-        if point * reference < _LEAST_REFERENCE:
+            raise InputError(f"a working point is a background efficiency in (0, 1), got {point:g}")
+        if reference is not None and point * reference < _LEAST_REFERENCE:
             raise InputError(
-                f"the working point {point:g} keeps {point * reference:.2g} of {reference} reference events: "
-                f"choose at least {_LEAST_REFERENCE / reference:.1g}"
+                f"the working point {point:g} keeps {point * reference:.2g} of {reference} background events:"
+                f" choose at least {_LEAST_REFERENCE / max(reference, 1):.1g}"
             )
-    return sorted(set(points), reverse=True)
+    return list(dict.fromkeys(points))

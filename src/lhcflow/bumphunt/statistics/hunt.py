@@ -1,0 +1,160 @@
+"""Cuts on a detector's score, searched: the spectrum behind each cut, and the count in its template."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ...errors import InputError
+from ..regions import SignalRegion
+from .model import ENERGY
+from .search import Search, search
+from .significance import Significance
+from .spectrum import Array, Spectrum
+from .template import TemplateCount, template_count
+from .working_points import checked_points, passes
+
+
+@dataclass(frozen=True, eq=False)
+class Cut:
+    """What is left behind one cut.
+
+    Attributes
+    ----------
+    working_point : share of the background that passes, by construction.
+    search : of the spectrum.
+    template : count in the signal region and in the template.
+    template_significance : of that count.
+    closure : share of the data beside the signal region that passes, over the working point.
+    signal, background : events of the signal region with these labels that pass; None without labels.
+    signal_efficiency : share of the labelled signal in the signal region that passes.
+    """
+
+    working_point: float
+    search: Search
+    template: TemplateCount
+    template_significance: Significance
+    closure: float
+    signal: int | None = None
+    background: int | None = None
+    signal_efficiency: float | None = None
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Of all searches of a hunt: see :func:`search`."""
+
+    resolution: float = 0.03
+    parameters: int | None = None
+    toys: int = 10_000
+    seed: int = 0
+    energy: float = ENERGY
+    level: float = 0.95
+
+    def __post_init__(self) -> None:
+        if not 0 < self.resolution < 0.5:
+            raise InputError(f"the resolution is relative, such as 0.03, got {self.resolution}")
+        if self.toys < 0:
+            raise InputError(f"the number of toys must not be negative, got {self.toys}")
+
+
+def search_spectrum(m: ArrayLike, edges: ArrayLike, region: SignalRegion, settings: Settings) -> Search:
+    """Search the spectrum of masses (n,)."""
+    s = settings
+    return search(
+        Spectrum.of(m, edges), region, s.resolution, s.parameters, s.toys, s.seed, s.energy, s.level
+    )
+
+
+def examine_cut(
+    m: ArrayLike,
+    efficiency: ArrayLike,
+    template_efficiency: ArrayLike,
+    working_point: float,
+    edges: ArrayLike,
+    region: SignalRegion,
+    inclusive: Search,
+    settings: Settings,
+    label: ArrayLike | None = None,
+) -> Cut:
+    """Cut at a working point and search what is left.
+
+    The template's background is normalised to the fit of the sidebands before the cut. Its systematic
+    uncertainty is the closure beside the signal region: how far the share of data that pass there is from
+    the working point, less its statistical error. The strips have half the region's width each, and lie as
+    far from the region, so that the tails of a signal are not in them.
+
+    Parameters
+    ----------
+    m, efficiency : masses and background efficiencies (n,) of all events, see :class:`CrossFit`.
+    template_efficiency : (t,) those of the template.
+    edges : of the fit.
+    inclusive : search before the cut, with the same edges.
+    label : (n,) 1 for signal, where it is known.
+    """
+    m = np.asarray(m, float)
+    checked_points([working_point], len(np.asarray(template_efficiency)))
+    passed = passes(efficiency, working_point)
+    inside = region.contains(m)
+    closure, systematic = _closure(m, passed, working_point, region)
+    count = template_count(
+        passed[inside],
+        passes(template_efficiency, working_point),
+        inclusive.count.background,
+        inclusive.count.background_error,
+        systematic,
+    )
+    found = search_spectrum(m[passed], edges, region, settings)
+    signal = background = share = None
+    if label is not None:
+        known = np.asarray(label)[inside]
+        signal, background = (int(np.count_nonzero(passed[inside] & (known == v))) for v in (1, 0))
+        total = int(np.count_nonzero(known == 1))
+        share = signal / total if total else None
+    return Cut(working_point, found, count, count.significance(), closure, signal, background, share)
+
+
+def _closure(
+    m: Array, passed: NDArray[np.bool_], working_point: float, region: SignalRegion
+) -> tuple[float, float]:
+    """Mean of the relative efficiencies in both strips, and what of its distance from 1 is not chance."""
+    ratios, variances = [], []
+    step = 0.5 * region.width
+    for low in (region.low - 2 * step, region.high + step):
+        strip = (m >= low) & (m < low + step)
+        n, k = int(strip.sum()), int(passed[strip].sum())
+        if n == 0:
+            return float("nan"), 0.0
+        ratios.append(k / n / working_point)
+        variances.append(max(k, 1) / (n * working_point) ** 2)
+    ratio, variance = float(np.mean(ratios)), float(np.sum(variances)) / 4
+    return ratio, float(np.sqrt(max((ratio - 1) ** 2 - variance, 0.0)))
+
+
+def examine_cuts(
+    m: ArrayLike,
+    efficiency: ArrayLike,
+    template_efficiency: ArrayLike,
+    working_points: Sequence[float],
+    edges: ArrayLike,
+    region: SignalRegion,
+    inclusive: Search,
+    settings: Settings,
+    label: ArrayLike | None = None,
+    warn: Callable[[str], None] = lambda text: None,
+) -> list[Cut]:
+    """All working points that leave enough events for a fit; ``warn`` hears about the others."""
+    cuts = []
+    for point in working_points:
+        try:
+            cuts.append(
+                examine_cut(
+                    m, efficiency, template_efficiency, point, edges, region, inclusive, settings, label
+                )
+            )
+        except InputError as error:
+            warn(f"the cut at {point:g}: {error}")
+    return cuts

@@ -1,0 +1,237 @@
+"""One hunt per window, joined to a scan."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...errors import InputError
+from ...plotting import Picture, Section, Table
+from ..options import console
+from .methods import TITLES, chosen_methods, detector
+from .training import train
+
+if TYPE_CHECKING:
+    from ...bumphunt import Events
+    from ...files import RunDirectory
+    from .hunting import Hunt
+    from .loading import Samples
+
+_MOST_WINDOWS = 1000
+
+
+def windows_of(first: float, last: float, width: float, step: float) -> list[tuple[float, float]]:
+    """Windows (low, high) in TeV."""
+    if not (0 < width < math.inf and 0 < step < math.inf and first + width <= last * (1 + 1e-9)):
+        raise InputError(
+            f"no window of {width:g} TeV in steps of {step:g} TeV fits between {first:g} and {last:g} TeV"
+        )
+    count = int((last - first - width) / step + 1e-6) + 1
+    if count > _MOST_WINDOWS:
+        raise InputError(f"that makes {count} windows, more than {_MOST_WINDOWS}: take larger steps")
+    # Rounded to keV, so that limits such as 3.3000000000000003 don't show.
+    return [(round(first + i * step, 9), round(first + i * step + width, 9)) for i in range(count)]
+
+
+def slide(
+    hunt: Hunt,
+    places: Sequence[tuple[float, float]],
+    samples: Samples,
+    card: Mapping[str, Any],
+    out: Path,
+    *,
+    json: Path | None = None,
+    quiet: bool = False,
+    force: bool = False,
+    resume: bool = False,
+) -> dict[str, Any]:
+    """Search all windows and write the results; a window that can't be searched becomes a warning."""
+    from ...bumphunt.statistics import checked_points
+    from ...files import RunDirectory, plain, write_json
+    from ..report import print_table, print_warnings, write_report
+
+    # The detectors get no labels: scores of unknown signals may not depend on them.
+    samples = dataclasses.replace(samples, events=_unlabelled(samples.events))
+    (method,) = chosen_methods(hunt.methods, False, samples.background is not None)
+    checked_points(hunt.working_points)
+    asked = {**dataclasses.asdict(hunt), "region": None, "methods": None}
+    run = RunDirectory(
+        out,
+        {"command": "bumphunt scan", **card, **asked, "method": method, "windows": places},
+        force=force,
+        resume=resume,
+    )
+    screen = console(quiet)
+    windows, warnings = _search_all(hunt, places, method, samples, run, quiet)
+    if not windows:
+        raise InputError(f"no window could be searched; the first one: {warnings[0]}")
+    results = plain(
+        {
+            "method": method,
+            "working_points": list(hunt.working_points),
+            "windows": windows,
+            "best": _best(windows, hunt.working_points[0]),
+            "warnings": warnings,
+        }
+    )
+    subtitle = f"{len(samples.events):,} events, {len(windows)} windows, {TITLES[method]}"
+    write_report(run, "Scan of the spectrum", subtitle, _sections(results), warnings)
+    run.finish(results)
+    if json:
+        write_json(json, results)
+    table = scan_table(results)
+    print_table(screen, table.header, table.rows)
+    print_warnings(screen, warnings)
+    screen.print(f"report: {run.report_file}", markup=False)
+    return results
+
+
+def _search_all(
+    hunt: Hunt,
+    places: Sequence[tuple[float, float]],
+    method: str,
+    samples: Samples,
+    run: RunDirectory,
+    quiet: bool,
+) -> tuple[list[dict[str, Any]], list[str]]:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    windows, warnings = [], []
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console(quiet), transient=True) as bar:
+        task = bar.add_task("windows, folds", total=len(places) * hunt.folds)
+        for i, place in enumerate(places):
+            one = dataclasses.replace(hunt, region=place)
+            try:
+                windows.append(_window(one, method, samples, run, i, warnings, lambda *_: bar.advance(task)))
+            except InputError as error:
+                warnings.append(f"{_name(place)}: {error}")
+            bar.update(task, completed=(i + 1) * hunt.folds)
+    return windows, warnings
+
+
+def _window(  # type: ignore[no-untyped-def]
+    hunt: Hunt, method: str, samples: Samples, run: RunDirectory, index: int, warnings: list[str], progress
+) -> dict[str, Any]:
+    from ...bumphunt import SignalRegion
+    from ...bumphunt.statistics import examine_cuts, search_spectrum
+    from .hunting import check_region, edges_of
+    from .results import cut_table, search_table
+
+    region = SignalRegion.of(hunt.region)
+    events = samples.events
+    check_region(region, events.m)
+    edges = edges_of(hunt, region, events.m)
+    inclusive = search_spectrum(events.m, edges, region, hunt.settings)
+    trained = train(
+        detector(method, hunt.region, hunt.models, hunt.seed),
+        events,
+        samples.background if method == "idealized" else None,
+        None,
+        hunt.folds,
+        hunt.seed,
+        run.checkpoints / f"window{index}.npz",
+        progress,
+    )
+    cuts = examine_cuts(
+        events.m,
+        trained.efficiency,
+        trained.template_efficiency,
+        hunt.working_points,
+        edges,
+        region,
+        inclusive,
+        hunt.settings,
+        None,
+        lambda text: warnings.append(f"{_name(hunt.region)}, {text}"),
+    )
+    return {
+        "region": hunt.region,
+        "edges": edges,
+        "inclusive": search_table(inclusive),
+        "cuts": [cut_table(cut) for cut in cuts],
+        "cpu_seconds": trained.seconds,
+    }
+
+
+def _best(windows: Sequence[Mapping[str, Any]], point: float) -> dict[str, Any] | None:
+    """The smallest p-value at a working point, and the same for all windows together."""
+    from scipy import stats
+
+    found = [
+        (cut["count"]["p0"], w["region"])
+        for w in windows
+        for cut in w["cuts"]
+        if cut["working_point"] == point
+    ]
+    if not found:
+        return None
+    p, region = min(found)
+    together = -math.expm1(len(found) * math.log1p(-p)) if p < 1 else 1.0
+    return {
+        "region": region,
+        "working_point": point,
+        "p_local": p,
+        "z_local": stats.norm.isf(p),
+        "windows": len(found),
+        "p_global": together,
+        "z_global": stats.norm.isf(together),
+    }
+
+
+def scan_table(results: Mapping[str, Any]) -> Table:
+    """One row per window and cut."""
+    from .figures import share
+
+    rows = []
+    for w in results["windows"]:
+        before = f"{w['inclusive']['count']['z']:.2f}"
+        for cut in w["cuts"]:
+            count, template = cut["count"], cut["template"]
+            rows.append(
+                [
+                    _name(w["region"]),
+                    before,
+                    share(cut["working_point"]),
+                    f"{count['observed']:,.0f}",
+                    f"{count['background']:,.1f}±{count['background_error']:,.1f}",
+                    f"{count['z']:.2f}",
+                    f"{template['z']:.2f}",
+                    f"{cut['limit']['observed']:,.1f} ({cut['limit']['expected'][2]:,.1f})",
+                ]
+            )
+    return Table(
+        ["window [TeV]", "Z, no cut", "cut", "events", "fit", "Z", "Z (template)", "limit"],
+        rows,
+        "Columns as in the report of a run; limit: observed (expected), on the signal events behind the cut.",
+    )
+
+
+def _sections(results: Mapping[str, Any]) -> list[Section]:
+    from . import figures
+
+    text, best = [], results["best"]
+    if best is not None:
+        text.append(
+            f"Smallest local p-value: {best['p_local']:.2g} ({float(best['z_local']):.2f} standard "
+            f"deviations) in {_name(best['region'])} TeV; with {best['windows']} windows counted as "
+            f"independent looks {best['p_global']:.2g} ({float(best['z_global']):.2f}). Overlapping windows "
+            "are not independent, and the true number lies between the two."
+        )
+    picture = Picture(
+        figures.windows(results),
+        "Local p-values of the windows. Excess over the fit of the sidebands, before and behind the cut of "
+        "the detector that was trained for the window.",
+    )
+    return [Section("Result", text, [picture, scan_table(results)])]
+
+
+def _name(region: Sequence[float]) -> str:
+    return f"{region[0]:g}-{region[1]:g}"
+
+
+def _unlabelled(events: Events) -> Events:
+    return dataclasses.replace(events, label=None)
