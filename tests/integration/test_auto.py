@@ -3,9 +3,10 @@
 import numpy as np
 
 from lhcflow.integration import FlowSettings, Integrator, Vegas
-from lhcflow.integration.auto import Choice, _recorded
+from lhcflow.integration.auto import Choice
 from lhcflow.integration.buffer import SampleBuffer
 from lhcflow.integration.evaluate import Integrand
+from lhcflow.integration.pilot import _recorded
 from lhcflow.integration.task import Task
 from lhcflow.integration.testfunctions import camel, polynomial
 
@@ -64,6 +65,14 @@ def test_hard_integrals_get_the_flow() -> None:
     assert abs(result.mean - f.exact) < 4.5 * result.sdev  # false alarm 7e-6
     assert result.sdev < 0.5 * vegas.sdev
     assert result.calls <= 30_000
+
+
+def test_auto_is_the_flow_where_it_takes_the_flow() -> None:
+    """With the same seed the chosen method gives its own numbers, to the last bit."""
+    f = camel(6)
+    chosen = auto(6, 4).integrate(f, calls=25_000)
+    assert chosen.method == "auto: flow"
+    assert chosen.mean == Integrator(6, seed=4, method="flow", settings=SMALL).integrate(f, calls=25_000).mean
 
 
 def test_the_better_error_wins_and_time_is_weighed() -> None:

@@ -4,19 +4,13 @@ from __future__ import annotations
 
 import time
 
-import numpy as np
-
-from .buffer import SampleBuffer
 from .flow_method import Flowing
 from .flow_training import Training
-from .guard import SIGMAS
-from .results import Estimate, Result
-from .stratified_proposal import StratifiedProposal
+from .pilot import run_pilot
+from .results import Result
 from .task import Task, spread_of
-from .vegas import Vegas
 from .vegas_method import finish_with_vegas
 
-PILOT = 0.02  # share of the calls in each of the two first iterations of VEGAS+
 TOO_FEW = 20_000  # calls with which no flow is trained
 HOPE = 0.02  # sd/I per call that a flow is credited with before it was measured
 PATIENCE = 0.15  # share of the calls after which the training must look better than VEGAS+
@@ -24,46 +18,21 @@ PATIENCE = 0.15  # share of the calls after which the training must look better 
 
 def integrate_auto(task: Task) -> Result:
     """Choose by the predicted error with the calls that are left, or with ``cost`` by error^2 x time."""
-    vegas = Vegas(task.dim, seed=task.seeds[0])
-    size = max(int(PILOT * task.calls), 400)
-    buffer = SampleBuffer(task.dim)
-    pilot = [_recorded(task, vegas, size, buffer) for _ in range(2)]
-    choice = Choice(task, spread_of(pilot[-1]), size)
+    pilot = run_pilot(task, least=400)
+    choice = Choice(task, spread_of(pilot.estimate), pilot.size)
     if task.calls < TOO_FEW or not choice.flow_may_pay():
-        return finish_with_vegas(task, vegas, "auto: VEGAS+")
-    flowing = Flowing(task, buffer).train(enough=choice.hopeless)
+        return finish_with_vegas(task, pilot.vegas, "auto: VEGAS+")
+    flowing = Flowing(task, pilot).train(enough=choice.hopeless)
     if choice.abandoned:
-        return finish_with_vegas(task, vegas, "auto: VEGAS+")
+        return finish_with_vegas(task, pilot.vegas, "auto: VEGAS+")
     start = time.monotonic()
     calls_before, seconds_before = task.left, task.cost or 0.0
     first = flowing.measure()
     seconds = task.measured(lambda: time.monotonic() - start)
     per_point = seconds / max(calls_before - task.left, 1) - seconds_before
     if not choice.flow_is_better(spread_of(first), max(per_point, 0.0)):
-        return finish_with_vegas(task, vegas, "auto: VEGAS+")
-    result = flowing.estimate()
-    return result.with_(method="auto: flow").warn(*_compare(result, pilot[-1]))
-
-
-def _recorded(task: Task, vegas: Vegas, calls: int, buffer: SampleBuffer) -> Estimate:
-    """One iteration of VEGAS+, whose points go into ``buffer`` too: no flow need look there again."""
-    vegas.prepare(calls)
-    counts = np.zeros(vegas.strata.count)
-    xs, values = [], []
-    for batch in vegas.batches(calls):
-        values.append(task.integrand(batch.x))
-        xs.append(batch.x)
-        counts[batch.stratum] = batch.sizes
-        vegas.accumulate(batch, values[-1])
-    # Points in fixed numbers per stratum are a sample of the density that gives strata these shares.
-    drawn = StratifiedProposal(
-        vegas.grid, divisions=vegas.strata.divisions, probability=counts / counts.sum()
-    )
-    driving = np.concatenate(values)
-    buffer.add(np.concatenate(xs), driving if driving.ndim == 1 else driving[:, 0], drawn)
-    estimate = vegas.estimate()
-    vegas.refine()
-    return estimate
+        return finish_with_vegas(task, pilot.vegas, "auto: VEGAS+")
+    return flowing.estimate().with_(method="auto: flow")
 
 
 class Choice:
@@ -113,16 +82,3 @@ class Choice:
         if self.task.cost is not None:
             merit *= 1 + seconds_per_point / self.task.cost
         return merit < self.vegas_spread**2
-
-
-def _compare(result: Result, vegas: Estimate) -> tuple[str, ...]:
-    """A warning if VEGAS+ found more than the flow; that it found less is nothing unusual."""
-    mean, sdev = float(np.ravel(result.mean)[0]), float(np.ravel(result.sdev)[0])
-    difference = (float(vegas.mean[0]) - mean) * np.sign(mean)
-    combined = float(np.hypot(vegas.sdev[0], sdev))
-    if difference <= SIGMAS * combined:
-        return ()
-    return (
-        f"VEGAS+ found {vegas.mean[0]:.4g} +- {vegas.sdev[0]:.2g}, {difference / combined:.1f} standard "
-        "deviations above the flow: possibly a lost mode; integrate with more calls",
-    )

@@ -1,4 +1,4 @@
-"""Integration with a flow: train, estimate with VEGAS+ on the latent cube, check from outside."""
+"""Integration with a flow: pilot, training, estimate with VEGAS+ on the latent cube, check from outside."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Callable
 import numpy as np
 
 from ..training.progress import progress_bar
-from .buffer import SampleBuffer
 from .flow_training import Stage, Training, train_flow
 from .grid_start import tempered_grid
 from .guard import Probe, lost_mode_warnings
 from .latent import FlowProposal, LatentProposal
+from .pilot import Pilot, run_pilot
 from .proposal import Proposal, Uniform
 from .results import Estimate, Result, combine
 from .sampler import Sampler
@@ -27,7 +27,7 @@ LATENT_BINS = 32  # a flow's marginal errors are smooth; more bins would adapt t
 
 def integrate_flow(task: Task) -> Result:
     """The method "flow"."""
-    return Flowing(task).train().estimate()
+    return Flowing(task, run_pilot(task, least=20)).train().estimate()
 
 
 class Flowing:
@@ -36,7 +36,7 @@ class Flowing:
     Parameters
     ----------
     task : what is to be integrated.
-    buffer : evaluations that the training starts with; they count as a part of its calls.
+    pilot : its evaluations start the training; they count as a part of its calls.
 
     Attributes
     ----------
@@ -45,15 +45,15 @@ class Flowing:
     seconds : wall-clock time of the training.
     """
 
-    def __init__(self, task: Task, buffer: SampleBuffer | None = None) -> None:
+    def __init__(self, task: Task, pilot: Pilot) -> None:
         self.task = task
+        self.pilot = pilot
         grid_seed, training_seed = task.seeds[1].spawn(2)
         self._grid_rng = np.random.default_rng(grid_seed)
         vegas_seed, probe_seed = task.seeds[2].spawn(2)
         self._probe_rng = np.random.default_rng(probe_seed)
         self.training = Training(task.dim, training_seed, task.settings, task.journal)
-        if buffer is not None:
-            self.training.buffer = buffer
+        self.training.buffer = pilot.buffer
         self.vegas = Vegas(task.dim, seed=vegas_seed, bins=LATENT_BINS)
         self.estimates: list[Estimate] = []
         self.probes: list[Probe] = []
@@ -121,7 +121,7 @@ class Flowing:
                 *warnings,
             )
         sampler = Sampler(self._sampled(), task.integrand, seed=task.seeds[3])
-        return result.with_(sampler=sampler).warn(*warnings)
+        return result.with_(sampler=sampler).warn(*warnings, *self.pilot.warnings(result))
 
     def _sampled(self) -> Proposal:
         """The flow with the latent strata, where they are fine enough to describe more than noise."""

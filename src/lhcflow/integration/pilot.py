@@ -1,0 +1,77 @@
+"""The first look at an integrand: two short iterations of VEGAS+, whose points serve the flow too."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .buffer import SampleBuffer
+from .guard import SIGMAS
+from .results import Estimate, Result
+from .stratified_proposal import StratifiedProposal
+from .task import Task
+from .vegas import Vegas
+
+SHARE = 0.02  # of the calls in each iteration
+
+
+@dataclass(frozen=True)
+class Pilot:
+    """What VEGAS+ found in two iterations.
+
+    Attributes
+    ----------
+    vegas : adapted to them.
+    buffer : their points.
+    estimate : of the second iteration.
+    size : calls of an iteration.
+    """
+
+    vegas: Vegas
+    buffer: SampleBuffer
+    estimate: Estimate
+    size: int
+
+    def warnings(self, result: Result) -> tuple[str, ...]:
+        """A warning if VEGAS+ found more than ``result``; that it found less is nothing unusual."""
+        mean, sdev = float(np.ravel(result.mean)[0]), float(np.ravel(result.sdev)[0])
+        difference = (float(self.estimate.mean[0]) - mean) * np.sign(mean)
+        combined = float(np.hypot(self.estimate.sdev[0], sdev))
+        if difference <= SIGMAS * combined:
+            return ()
+        return (
+            f"VEGAS+ found {self.estimate.mean[0]:.4g} +- {self.estimate.sdev[0]:.2g}, "
+            f"{difference / combined:.1f} standard deviations above the flow: possibly a lost mode; "
+            "integrate with more calls",
+        )
+
+
+def run_pilot(task: Task, least: int) -> Pilot:
+    """Two iterations with a small share of the calls each, but at least ``least`` calls."""
+    vegas = Vegas(task.dim, seed=task.seeds[0])
+    size = max(int(SHARE * task.calls), least)
+    buffer = SampleBuffer(task.dim)
+    _, estimate = (_recorded(task, vegas, size, buffer) for _ in range(2))
+    return Pilot(vegas, buffer, estimate, size)
+
+
+def _recorded(task: Task, vegas: Vegas, calls: int, buffer: SampleBuffer) -> Estimate:
+    """One iteration of VEGAS+, whose points go into ``buffer`` too: no flow need look there again."""
+    vegas.prepare(calls)
+    counts = np.zeros(vegas.strata.count)
+    xs, values = [], []
+    for batch in vegas.batches(calls):
+        values.append(task.integrand(batch.x))
+        xs.append(batch.x)
+        counts[batch.stratum] = batch.sizes
+        vegas.accumulate(batch, values[-1])
+    # Points in fixed numbers per stratum are a sample of the density that gives strata these shares.
+    drawn = StratifiedProposal(
+        vegas.grid, divisions=vegas.strata.divisions, probability=counts / counts.sum()
+    )
+    driving = np.concatenate(values)
+    buffer.add(np.concatenate(xs), driving if driving.ndim == 1 else driving[:, 0], drawn)
+    estimate = vegas.estimate()
+    vegas.refine()
+    return estimate
