@@ -128,6 +128,11 @@ class MixedFlow(Component):
         self.categorical = categorical
         self.flow = flow
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """The floating-point type of ``x`` and of the parameters."""
+        return self.flow.dtype
+
     def log_prob(
         self,
         c: Int[Tensor, "n k"],

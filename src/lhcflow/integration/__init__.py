@@ -1,10 +1,13 @@
 """Integration: VEGAS and VEGAS+, flows, results and samplers."""
 
+from .categories import Categories
+from .channel_grids import ChannelGrids
 from .divergences import DIVERGENCES, divergence_named
 from .evaluate import Integrand
 from .flow_training import FlowSettings
 from .integrator import Integrator
 from .latent import FlowProposal
+from .mixed import MixedProposal
 from .proposal import Proposal, Uniform
 from .results import Estimate, Result, combine
 from .sampler import Sampler
@@ -17,12 +20,15 @@ from .vegas_map import VegasMap
 __all__ = [
     "DIVERGENCES",
     "Batch",
+    "Categories",
+    "ChannelGrids",
     "Efficiency",
     "Estimate",
     "FlowProposal",
     "FlowSettings",
     "Integrand",
     "Integrator",
+    "MixedProposal",
     "Proposal",
     "Result",
     "Sampler",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 from jaxtyping import Float, Integer
 
@@ -78,7 +80,8 @@ def for_unweighting(
 
     A category is best drawn in proportion to its largest weights, ``p_k max(w)_k``; as maxima fluctuate,
     their place is taken by ``(mean of |w|^m)^(1/m)``, with the m that serves best on the half of the points
-    that did not fix it. m = 1 follows the integral, m = 2 the variance.
+    that did not fix it. m = 1 follows the integral, m = 2 the variance. A part of the probability, chosen too,
+    may be even: rare categories are known least.
 
     Parameters
     ----------
@@ -93,7 +96,7 @@ def for_unweighting(
     half = np.arange(len(w)) % 2 == 0
     counts = np.bincount(number[half], minlength=size)
 
-    def proposed(power: float, rows: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    def proposed(power: float, least: float, rows: np.ndarray, counts: np.ndarray) -> np.ndarray:
         top = w.max()
         moment = np.bincount(number[rows], (w[rows] / top) ** power, size) / np.maximum(counts, 1)
         found = probability * moment ** (1 / power)
@@ -101,7 +104,7 @@ def for_unweighting(
         trust = counts / (counts + 20.0)
         found = trust * found / max(found.sum(), 1e-300) + (1 - trust) * probability
         found = np.maximum(found, 0.05 * probability)
-        return found / found.sum()
+        return (1 - least) * found / found.sum() + least * (probability > 0) / (probability > 0).sum()
 
     def efficiency(candidate: np.ndarray) -> float:
         test = w[~half] * (probability / np.where(candidate > 0, candidate, 1.0))[number[~half]]
@@ -113,10 +116,10 @@ def for_unweighting(
         w_max = test[order][min(allowed, len(test) - 1)]
         return float((count * np.minimum(test / w_max, 1)).sum() / count.sum())
 
-    powers = [1.0, 1.5, 2.0, 3.0, 4.0, 6.0]
-    scores = [efficiency(proposed(m, half, counts)) for m in powers]
+    choices = list(product((1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 12.0, 40.0), (0.0, 0.02, 0.05, 0.1)))
+    scores = [efficiency(proposed(m, least, half, counts)) for m, least in choices]
     if max(scores) <= efficiency(probability):
         return probability
     everything = np.ones(len(w), dtype=bool)
-    best = powers[int(np.argmax(scores))]
-    return proposed(best, everything, np.bincount(number, minlength=size))
+    best = choices[int(np.argmax(scores))]
+    return proposed(*best, everything, np.bincount(number, minlength=size))

@@ -9,10 +9,12 @@ import numpy as np
 
 from ..errors import InputError
 from .auto import integrate_auto
+from .categories import Categories
 from .evaluate import Function, Integrand
 from .flow_method import integrate_flow
 from .flow_training import FlowSettings
 from .journal import Journal
+from .mixed_method import integrate_mixed
 from .results import Result
 from .task import Task
 from .vegas_method import integrate_vegas
@@ -30,6 +32,8 @@ class Integrator:
     method : "vegas" (VEGAS+), "flow" (a normalizing flow, with VEGAS+ on its latent cube), or "auto": VEGAS+
         first, and the flow if it is predicted to pay.
     settings : of the flow and its training.
+    categories : of the first coordinate, if that stands for discrete variables, such as channels. VEGAS then
+        has a grid for each category; "flow" and "auto" train one flow for all of them.
 
     Raises
     ------
@@ -51,6 +55,7 @@ class Integrator:
         method: Method = "auto",
         *,
         settings: FlowSettings | None = None,
+        categories: Categories | None = None,
     ) -> None:
         if dim < 1:
             raise InputError(f"an integral needs dim >= 1, got {dim}")
@@ -59,6 +64,7 @@ class Integrator:
         self.dim = dim
         self.method: Method = method
         self.settings = settings or FlowSettings()
+        self.categories = categories
         self._seed = seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)
 
     def integrate(
@@ -120,10 +126,14 @@ class Integrator:
             asked = {"dim": self.dim, "method": self.method, "seed": [list(s.spawn_key) for s in seeds]}
             asked |= {"entropy": self._seed.entropy, "calls": calls, "rtol": rtol, "atol": atol, "cost": cost}
             journal = Journal(checkpoint, asked | {"settings": repr(self.settings)}, resume)
-        task = Task(integrand, calls, rtol, atol, cost, quiet, seeds, self.settings, before, journal)
+        task = Task(
+            integrand, calls, rtol, atol, cost, quiet, seeds, self.settings, before, journal, self.categories
+        )
         integrand.journal = journal
         try:
-            if self.method == "vegas":
+            if self.categories is not None:
+                result = integrate_mixed(task, self.method)
+            elif self.method == "vegas":
                 result = integrate_vegas(task)
             else:
                 result = integrate_flow(task) if self.method == "flow" else integrate_auto(task)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import copy
 import json
 import math
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
-from jaxtyping import Float, Integer
+from jaxtyping import Float
 from scipy.special import ndtri
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..errors import InputError
 from ..flows import AutoregressiveCategorical, MixedFlow, build, describe
@@ -21,6 +21,7 @@ from .channel_grids import ChannelGrids
 from .latent import CHUNK, EDGE, normal_cdf
 from .proposal import Proposal, inside
 
+EVEN = 0.15  # share of the training's points that is spread evenly over categories
 CLOSED = -30.0  # logarithm of the probability of combinations of labels that no category has
 
 
@@ -69,8 +70,13 @@ class MixedProposal(Proposal):
         return MixedProposal(self.flow, self.grids, probability)
 
     def snapshot(self) -> MixedProposal:
-        """A copy that further training does not change."""
-        return MixedProposal(copy.deepcopy(self.flow), self.grids, self.probability)
+        """A copy that further training does not change, to draw points of the training from.
+
+        A part of its points is spread evenly over the categories, so that rare ones are learned, too.
+        """
+        open_ = self.categories.shares > 0
+        probability = (1 - EVEN) * self.probability + EVEN * open_ / open_.sum()
+        return MixedProposal(copy.deepcopy(self.flow), self.grids, probability)
 
     def _ratio(self) -> Float[np.ndarray, " k"]:
         return self.grids.with_probability(self.probability).ratio
@@ -91,7 +97,7 @@ class MixedProposal(Proposal):
         x[:, 0] = self.categories.place(number, along)
         for start in range(0, len(u), CHUNK):
             part = slice(start, start + CHUNK)
-            z = torch.as_tensor(ndtri(np.clip(u[part], EDGE, 1 - EDGE)), dtype=self.flow.flow.dtype)
+            z = torch.as_tensor(ndtri(np.clip(u[part], EDGE, 1 - EDGE)), dtype=self.flow.dtype)
             with torch.no_grad():
                 y_torch, log_det = self.flow.flow.inverse(z, self._context(number[part]))
             y = y_torch.double().numpy()
@@ -112,27 +118,36 @@ class MixedProposal(Proposal):
         return x, 1 / jacobian
 
     def density(self, x: np.ndarray) -> np.ndarray:
-        clipped = np.clip(x, 0, 1)
-        number = self.categories.number(clipped[:, 0])
-        y, log_jacobian = self.real(clipped, number)
-        log_q = np.empty(len(x))
+        points, log_jacobian = self.real(np.clip(x, 0, 1))
+        number, y = points[:, 0].astype(np.intp), points[:, 1:]
+        log_q = np.log(self.probability[number])
         for start in range(0, len(x), CHUNK):
             part = slice(start, start + CHUNK)
             with torch.no_grad():
-                points = torch.as_tensor(y[part], dtype=self.flow.flow.dtype)
-                log_q[part] = self.flow.flow.log_prob(points, self._context(number[part])).double().numpy()
-        return np.where(inside(x), self._ratio()[number] * np.exp(log_q - log_jacobian), 0.0)
+                on_line = torch.as_tensor(y[part], dtype=self.flow.dtype)
+                log_q[part] += self.flow.flow.log_prob(on_line, self._context(number[part])).double().numpy()
+        return np.where(inside(x), np.exp(log_q - log_jacobian), 0.0)
 
     def real(
-        self, x: Float[np.ndarray, "n dim"], number: Integer[np.ndarray, " n"]
-    ) -> tuple[Float[np.ndarray, "n d"], Float[np.ndarray, " n"]]:
-        """``y`` on the real line for points ``x`` of the cube, and ``log|dx/dy|`` (n,)."""
+        self, x: Float[np.ndarray, "n dim"]
+    ) -> tuple[Float[np.ndarray, "n dim"], Float[np.ndarray, " n"]]:
+        """Numbers of categories and ``y`` on the real line for points ``x`` of the cube, and the Jacobian.
+
+        Returns
+        -------
+        numbers and y : (n, 1 + d).
+        log_jacobian : (n,) ``log|dx/dy|``, with the share of the category: what turns a density in the cube
+            into a probability of the category times a density of y.
+        """
+        number = self.categories.number(x[:, 0])
         u, density = self.grids.inverse(x[:, 1:], number)
         y = ndtri(np.clip(u, EDGE, 1 - EDGE))
-        return y, -np.log(density) - (y**2).sum(axis=1) / 2 - y.shape[1] * math.log(2 * math.pi) / 2
+        log_normal = -(y**2).sum(axis=1) / 2 - y.shape[1] * math.log(2 * math.pi) / 2
+        log_jacobian = log_normal - np.log(density) + np.log(self.categories.shares[number])
+        return np.concatenate([number[:, None], y], axis=1), log_jacobian
 
     def state(self) -> dict[str, np.ndarray]:
-        description = {"dtype": str(self.flow.flow.dtype).removeprefix("torch."), **describe(self.flow)}
+        description = {"dtype": str(self.flow.dtype).removeprefix("torch."), **describe(self.flow)}
         weights = {f"flow__{k.replace('.', '__')}": v.numpy() for k, v in self.flow.state_dict().items()}
         text = np.frombuffer(json.dumps(description).encode(), dtype=np.uint8)
         grids = self.grids.with_probability(self.probability).state()
@@ -187,15 +202,11 @@ def set_probability(
     table = np.zeros((*categories.sizes, 1)[:2])
     columns = categories.labels.T if categories.labels.shape[1] == 2 else (categories.labels[:, 0], 0)
     np.add.at(table, tuple(columns), probability)
-    first, *rest = categorical.networks
-    _fill(first, "constant", np.log(np.maximum(table.sum(axis=1), math.exp(CLOSED))))
+    networks: list[Any] = list(categorical.networks)
+    first, rest = networks[0], networks[1:]
+    first.constant.copy_(torch.as_tensor(np.log(np.maximum(table.sum(axis=1), math.exp(CLOSED)))))
     if rest:
         given = table / np.maximum(table.sum(axis=1, keepdims=True), 1e-300)
-        layer = rest[0].layers[0]  # type: ignore[union-attr]
+        layer = rest[0].layers[0]
         layer.weight.copy_(torch.as_tensor(np.log(np.maximum(given, math.exp(CLOSED))).T))
         layer.bias.zero_()
-
-
-def _fill(network: nn.Module, name: str, values: np.ndarray) -> None:
-    parameter = getattr(network, name)
-    parameter.copy_(torch.as_tensor(values))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .categories import Categories
 from .evaluate import Integrand
 from .flow_training import FlowSettings
 from .journal import Journal
@@ -27,6 +28,7 @@ class Task:
     settings : of the flow.
     start : calls of the integrand before this task.
     journal : of an integration with checkpoints.
+    categories : of the first coordinate, if it is discrete.
     """
 
     integrand: Integrand
@@ -39,6 +41,7 @@ class Task:
     settings: FlowSettings
     start: int
     journal: Journal | None = None
+    categories: Categories | None = None
 
     @property
     def dim(self) -> int:

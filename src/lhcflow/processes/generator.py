@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import InputError, RunError
 from ..files import write_json
-from ..integration import Result
+from ..integration import Categories, Result
 from ..integration.flow_training import FlowSettings
 from ..integration.integrator import Integrator
 from ..integration.sampler import Sampler
@@ -47,6 +47,8 @@ class DifferentialCrossSection(Protocol):
     def variables(self) -> tuple[str, ...]: ...
     @property
     def weights(self) -> np.ndarray | None: ...
+    @property
+    def first_coordinate(self) -> Categories | None: ...
     @property
     def beam_particles(self) -> tuple[tuple[int, float], tuple[int, float]]: ...
     @property
@@ -184,7 +186,11 @@ class EventGenerator:
             result = integrate_bare(f, f.dim, calls, self._sampling_seed, rtol)
         else:
             integrator = Integrator(
-                f.dim, seed=self._sampling_seed, method=self.method, settings=self._settings
+                f.dim,
+                seed=self._sampling_seed,
+                method=self.method,
+                settings=self._settings,
+                categories=f.first_coordinate,
             )
             result = integrator.integrate(f, calls=calls, rtol=rtol, **options)
         if not float(result.mean) > 0:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
+from ..integration.categories import Categories
 from .boson_jets import BosonJets, Resonance
 from .couplings import Parameters
 from .events import Events
@@ -169,6 +170,13 @@ class HadronicCrossSection:
     def discrete(self) -> bool:
         """Whether the first coordinate chooses a category."""
         return len(self.categories) > 1
+
+    @property
+    def first_coordinate(self) -> Categories | None:
+        """The categories that the first coordinate stands for, labelled by group and channel; or None."""
+        if not self.discrete:
+            return None
+        return Categories(self.weights, np.array([(g or 0, c) for g, c in self.categories]))
 
     @property
     def dim(self) -> int:

@@ -102,6 +102,11 @@ class CrossSection:
         return self.process.name
 
     @property
+    def first_coordinate(self) -> None:
+        """Discrete variables: none."""
+        return None
+
+    @property
     def weights(self) -> np.ndarray | None:
         """Of the channels of the phase space, if it has any."""
         return self.phase_space.weights if isinstance(self.phase_space, Multichannel) else None

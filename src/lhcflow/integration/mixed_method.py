@@ -1,0 +1,95 @@
+"""Integration over discrete and continuous variables: multichannel VEGAS, or one flow for all channels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..training.progress import progress_bar
+from .categories import for_unweighting
+from .channel_grids import ChannelGrids, adapted_grids
+from .flow_training import Stage, train_flow
+from .guard import Probe, lost_mode_warnings
+from .mixed_training import MixedTraining
+from .proposal import Proposal, Uniform
+from .results import Estimate, Result, combine
+from .sampler import Sampler
+from .task import Task
+from .vegas import converged
+
+ITERATIONS = 5  # of the estimate
+PILOT = 0.05  # share of the calls that tune the probabilities of categories
+GRID = 0.3  # share of the training's calls that adapt the grids under the flow; they train it, too
+BINS = 32, 64  # of the grids under a flow, whose splines do the rest, and of those alone
+
+
+def integrate_mixed(task: Task, method: str) -> Result:
+    """The methods "vegas" and "flow" ("auto" is "flow"), where the first coordinate is discrete."""
+    return _integrate_grids(task) if method == "vegas" else _integrate_flow(task)
+
+
+def _integrate_flow(task: Task) -> Result:
+    assert task.categories is not None
+    grid_seed, training_seed = task.seeds[1].spawn(2)
+    rng = np.random.default_rng(task.seeds[2])
+    s = task.settings
+    training = MixedTraining(task.dim, training_seed, s, task.journal, categories=task.categories)
+    calls = min(int(s.share * task.calls), s.most)
+    start = ChannelGrids.even(task.categories, task.dim, BINS[0])
+    grid_calls = int(GRID * calls)
+    grids = adapted_grids(
+        task.driver, start, grid_calls, np.random.default_rng(grid_seed), buffer=training.buffer
+    )
+    training.use_grid(grids)
+    with progress_bar(s.stages + 2, "flow", not task.quiet) as update:
+
+        def report(stage: Stage) -> None:
+            update(len(training.history), f"beta {stage.beta:.2f}, sd/I {stage.spread:.3g}")
+
+        train_flow(task.driver, training, calls - grid_calls, report=report)
+    proposal = training.proposal
+    probes = []
+    for name, source in (("uniform", Uniform(task.dim)), ("early-flow", training.earliest)):
+        x, density = source.sample(max(task.probe_calls // 2, 2), rng)
+        probes.append(Probe(name, x, task.driver(x), density))
+    result = _finish(task, proposal, rng, "flow of channels and points")
+    mean, sdev = float(np.ravel(result.mean)[0]), float(np.ravel(result.sdev)[0])
+    scale = float(np.exp(training.buffer.log_integral()))
+    return result.warn(*lost_mode_warnings(mean, sdev, proposal, scale, probes))
+
+
+def _integrate_grids(task: Task) -> Result:
+    assert task.categories is not None
+    rng = np.random.default_rng(task.seeds[0])
+    start = ChannelGrids.even(task.categories, task.dim, BINS[1])
+    grids = adapted_grids(task.driver, start, int(task.settings.share * task.calls), rng, own=6)
+    return _finish(task, grids, rng, "multichannel VEGAS")
+
+
+def _finish(task: Task, proposal: Any, rng: np.random.Generator, method: str) -> Result:
+    """Estimates from fresh points with the calls that are left, but for those that tune the sampler."""
+    pilot = max(int(PILOT * task.calls), 1000)
+    size = max((task.left - pilot) // ITERATIONS, 100)
+    estimates = []
+    for _ in range(ITERATIONS):
+        estimates.append(_estimate(task, proposal, size, rng))
+        if (task.rtol or task.atol) and converged(combine(estimates), task.rtol, task.atol):
+            break
+    sampler = Sampler(_tuned(task, proposal, pilot, rng), task.integrand, seed=task.seeds[3])
+    # weighted by calls: with rare large weights the errors correlate with the means
+    return combine(estimates, weighted=False, sampler=sampler, method=method)
+
+
+def _estimate(task: Task, proposal: Proposal, calls: int, rng: np.random.Generator) -> Estimate:
+    x, density = proposal.sample(calls, rng)
+    weights = task.driver(x) / density
+    return Estimate(np.array([weights.mean()]), np.array([[weights.var(ddof=1) / calls]]), calls)
+
+
+def _tuned(task: Task, proposal: Any, calls: int, rng: np.random.Generator) -> Any:
+    """The proposal with probabilities of categories that serve unweighting."""
+    x, density = proposal.sample(calls, rng)
+    number = proposal.categories.number(x[:, 0])
+    weights = task.driver(x) / density
+    return proposal.with_probability(for_unweighting(number, weights, proposal.probability))
