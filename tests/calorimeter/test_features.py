@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from matplotlib.mathtext import MathTextParser
 
 from calorimeter.samples import DATA, electrons, hashed_showers
 from lhcflow.calorimeter import calochallenge_features, calogan_features, geometry
@@ -84,3 +85,13 @@ def test_single_precision_is_enough():
     a, b = calochallenge_features(showers), calochallenge_features(single)
     np.testing.assert_allclose(b.values, a.values, rtol=1e-6, atol=1e-6 * 2000)
     np.testing.assert_allclose(b.group("width_r"), a.group("width_r"), rtol=1e-6, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["calogan", "ds1-pions"])
+def test_symbols_are_tex(name):
+    """All of them can be typeset, and no two are alike."""
+    columns = features(hashed_showers(geometry(name), 1)).columns
+    for column in columns:
+        MathTextParser("path").parse(f"${column.symbol}$")
+    assert len({c.symbol for c in columns}) == len(columns)
+    assert len({c.name for c in columns}) == len(columns)

@@ -136,21 +136,21 @@ def calochallenge_features(showers: Showers) -> Features:
     _add_total(table, m.energy)
     directions = [j for j, layer in enumerate(geometry.layers) if layer.has_directions]
     for name, symbol, values in (
-        ("centre_eta", r"\langle\eta\rangle", m.centre_eta),
-        ("centre_phi", r"\langle\phi\rangle", m.centre_phi),
-        ("width_eta", r"\sigma_\eta", m.width_eta),
-        ("width_phi", r"\sigma_\phi", m.width_phi),
+        ("centre_eta", r"\langle\eta\rangle_{%d}", m.centre_eta),
+        ("centre_phi", r"\langle\phi\rangle_{%d}", m.centre_phi),
+        ("width_eta", r"\sigma_{\eta,%d}", m.width_eta),
+        ("width_phi", r"\sigma_{\phi,%d}", m.width_phi),
     ):
         for j in directions:
             layer = geometry.layers[j]
-            table.add(name, rf"{symbol}_{{,{layer.id}}}", values[:, j], "mm", layer.id)
+            table.add(name, symbol % layer.id, values[:, j], "mm", layer.id)
     for name, symbol, unit, values in (
-        ("sparsity", r"\mathrm{sparsity}", "", 1.0 - m.occupied),
-        ("centre_r", r"\langle r\rangle", "mm", m.centre_r),
-        ("width_r", r"\sigma_r", "mm", m.width_r),
+        ("sparsity", r"\mathrm{sparsity}_{%d}", "", 1.0 - m.occupied),
+        ("centre_r", r"\langle r\rangle_{%d}", "mm", m.centre_r),
+        ("width_r", r"\sigma_{r,%d}", "mm", m.width_r),
     ):
         for j, layer in enumerate(geometry.layers):
-            table.add(name, rf"{symbol}_{{,{layer.id}}}", values[:, j], unit, layer.id)
+            table.add(name, symbol % layer.id, values[:, j], unit, layer.id)
     return table.features()
 
 
@@ -204,7 +204,7 @@ class _Table:
 
     def add(self, group: str, symbol: str, values: Array, unit: str = "", layer: int | None = None) -> None:
         name = group if layer is None else f"{group}_{layer}"
-        self._columns.append(Feature(name, group, symbol.replace("_{,", "_{"), unit, layer))
+        self._columns.append(Feature(name, group, symbol, unit, layer))
         self._values.append(values)
 
     def features(self) -> Features:

@@ -84,6 +84,10 @@ def _draw(panel: FeaturePanel, main: Axes, ratio: Axes, colours: dict[str, str],
         main.xaxis.set_major_locator(LogLocator(numticks=6))
         main.xaxis.set_minor_formatter(NullFormatter())
     main.set_xlim(edges[0], edges[-1])
+    if np.allclose(np.diff(edges), 1.0) and np.allclose(edges % 1.0, 0.5):  # whole numbers
+        main.set_xticks(edges[:-1] + 0.5)
+        main.tick_params(axis="x", which="minor", bottom=False, top=False)
+        ratio.tick_params(axis="x", which="minor", bottom=False, top=False)
     top = max(max(tops), 1e-300)
     if log_y and max(tops) > 0:
         filled = real.values[real.values > 0]
@@ -106,8 +110,8 @@ def _draw(panel: FeaturePanel, main: Axes, ratio: Axes, colours: dict[str, str],
     per = panel.unit and f" [1/{panel.unit}]"
     main.set_ylabel(f"density{per}" if per else "density")
     ratio.set_ylabel("ratio")
-    ratio.set_ylim(0.5, 1.5)
-    ratio.set_yticks([0.5, 1.0, 1.5], ["", "1", ""])
+    ratio.set_ylim(0.35, 1.65)
+    ratio.set_yticks([0.5, 1.0, 1.5], ["0.5", "1", "1.5"], fontsize=7)
 
 
 def _head(figure: Figure, inches: float) -> None:

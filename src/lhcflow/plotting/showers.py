@@ -91,7 +91,7 @@ def layer_images(
                 if i == 0 and column_titles:
                     axes.set_title(column_titles[j], pad=4)
                 if not image.polar:
-                    _label(axes, first=j == 0, last=i == len(rows) - 1)
+                    _label(axes, first=j == 0, last=i == len(rows) - 1, at=200 if columns < 4 else 150)
             if row_titles:
                 y = (bottom + (len(rows) - 0.5 - i) * (size + gap)) / height
                 figure.text(0.06 / width, y, row_titles[i], rotation=90, va="center", ha="left")
@@ -129,9 +129,9 @@ def _radius(edges: NDArray[np.float64]) -> NDArray[np.float64]:
     return edges if widths.max() < 5 * widths.min() else np.log1p(edges / widths.min())
 
 
-def _label(axes: Any, first: bool, last: bool) -> None:
-    axes.set_xticks([-200, 0, 200])
-    axes.set_yticks([-200, 0, 200])
+def _label(axes: Any, first: bool, last: bool, at: int) -> None:
+    axes.set_xticks([-at, 0, at])
+    axes.set_yticks([-at, 0, at])
     axes.minorticks_off()
     axes.tick_params(labelleft=first, labelbottom=last, top=False, right=False, direction="out")
     if first:

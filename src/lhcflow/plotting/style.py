@@ -126,7 +126,7 @@ def ratio_panels(
     and not by a layout engine, so that the frames of all panels are in line.
     """
     rows = -(-count // columns)
-    left, right, top, bottom, gap = 0.58, 0.1, 0.1, 0.42, 0.62
+    left, right, top, bottom, gap = 0.58, 0.14, 0.1, 0.42, 0.62
     total = rows * height
     figure = Figure(figsize=(width, total))
     panel = (width - left - right - (columns - 1) * gap) / columns
