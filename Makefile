@@ -13,7 +13,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALL := $(PIP) install -q -c constraints.txt
 # Packages that are built while they are installed see the same versions.
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
-NATIVE := CMakeLists.txt $(wildcard src/lhcflow/_native/*.?pp src/lhcflow/_native/kernels/*.?pp)
+NATIVE := CMakeLists.txt $(wildcard src/lhcflow/_native/*.?pp src/lhcflow/_native/*/*.?pp)
 LOG := build/install.log
 
 .PHONY: install demo test test-all bench docs figures wheel clean

@@ -16,10 +16,14 @@ from .lhe import write_lhe
 from .pdf import Pdf
 from .phase_space import Rambo
 from .process import Process, Subprocess
+from .providers import AmplitudeProvider, CallableAmplitude
 from .scales import Scale
+from .umami import UmamiAmplitude, export_umami
 
 __all__ = [
+    "AmplitudeProvider",
     "BosonJets",
+    "CallableAmplitude",
     "CrossSection",
     "Cuts",
     "EnergyScan",
@@ -39,8 +43,10 @@ __all__ = [
     "Row",
     "Scale",
     "Subprocess",
+    "UmamiAmplitude",
     "VariableDistributions",
     "compare",
+    "export_umami",
     "gluon_channels",
     "integration_variables",
     "optimised_weights",

@@ -30,6 +30,13 @@ class NativeAmplitude:
         #: Leading arguments of the kernel: lines, legs, photon, heavy, mass, width, normalisation, colour.
         self.table = (len(s.starts), legs, photon, heavy, mass, width, normalisation, colour_matrix)
 
+    def card(self) -> list[float]:
+        """All numbers of the process, in the order of ``_native/umami/umami.cpp``."""
+        lines, legs, photon, heavy, mass, width, normalisation, colours = self.table
+        counts = [lines, len(legs), len(legs) - 2 * lines - 2, len(colours)]
+        couplings = [*photon.ravel().tolist(), *heavy.ravel().tolist()]
+        return [*counts, *legs.tolist(), *couplings, mass, width, normalisation, *colours.ravel().tolist()]
+
     def squares(
         self,
         momenta: np.ndarray,

@@ -4,7 +4,7 @@ The cross section of a group is one matrix element times a sum of products of pa
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import permutations
 
@@ -14,6 +14,7 @@ from ..errors import InputError
 from .couplings import Parameters
 from .matrix_element import MatrixElement
 from .particles import MULTIPARTICLES, by_pdg
+from .providers import AmplitudeProvider
 from .structure import Structure, structure
 from .subprocesses import Subprocess, parse, subprocesses
 
@@ -28,10 +29,13 @@ class PartonicGroup:
         PDG numbers, the two incoming partons first (from beam 1 and beam 2). Leptons stand where the
         process has them, jets in an order common to the group.
     matrix_element : MatrixElement
+    provider : AmplitudeProvider, optional
+        An amplitude from elsewhere, used instead; colours of events stay those of `matrix_element`.
     """
 
     members: np.ndarray
     matrix_element: MatrixElement
+    provider: AmplitudeProvider | None = None
 
     def __len__(self) -> int:
         return len(self.members)
@@ -64,7 +68,13 @@ class PartonicGroup:
 
         Identical outgoing particles have their 1 / k!; `alpha_s` may be an array (n,).
         """
+        if self.provider is not None:
+            return self.provider.squared_amplitude(momenta, alpha_s)
         return self.matrix_element.squared(momenta, alpha_s, random)
+
+    def with_provider(self, provider: AmplitudeProvider | None) -> "PartonicGroup":
+        """The same channels with |M|^2 from `provider`, which sees momenta as the first member has them."""
+        return replace(self, provider=provider)
 
     def colour_flows(self, momenta: np.ndarray, random: np.ndarray) -> np.ndarray:
         """Colour lines (n, particles, 2) for event files; see :meth:`MatrixElement.colour_flows`."""

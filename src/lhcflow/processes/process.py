@@ -65,6 +65,11 @@ class Process:
         return f"Process({self.name!r}, {len(self.subprocesses)} subprocesses, {self.parameters})"
 
     @property
+    def elements(self) -> tuple[MatrixElement, ...]:
+        """The different matrix elements of the subprocesses."""
+        return tuple(self._elements.values())
+
+    @property
     def n_final(self) -> int:
         """Number of outgoing particles."""
         return len(self.subprocesses[0].outgoing)
