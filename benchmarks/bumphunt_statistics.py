@@ -285,10 +285,10 @@ def main() -> None:
     if arguments.json:
         notes = [
             f"Toy with known densities; signal region {REGION.low} to {REGION.high} TeV; bins of 0.1 TeV.",
-            "z count: excess of the signal region over the fit of the sidebands; z peak: a Gaussian peak of "
+            "z count: excess of the signal region over the fit of the sidebands; z peak: a peak of "
             "the signal's mass and width; z template: count against the template, without a systematic "
             "error. All local, with the uncertainty of the background in the profile likelihood.",
-            "exact: the true likelihood ratio at the event's mass as score. idealized, CATHODE: cross-fitted, "
+            "exact: the true likelihood ratio at the event's mass. idealized, CATHODE: cross-fitted, "
             "2 folds. Median and 68 % band over the seeds.",
             "CPU times of one thread, on a machine with other work.",
         ]

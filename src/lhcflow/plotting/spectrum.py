@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 from numpy.typing import ArrayLike
 from scipy import stats
+from scipy.special import xlogy
 
 from ..errors import InputError
 from .style import COLUMN, style
@@ -41,7 +42,8 @@ def fitted_spectra(spectra: Sequence[FittedSpectrum], region: tuple[float, float
     """Draw spectra above the pulls of their fits, one row of pulls each.
 
     Points have the central 68 % interval of a Poisson mean; lines and bands are the background and its
-    uncertainty, also in the shaded signal region, which the fits do not see. Pulls are
+    uncertainty, also in the shaded signal region, which the fits do not see. Pulls are signed roots of
+    the Poisson deviance, made smaller by the uncertainty: with many events
     (data - background) / sqrt(background + uncertainty^2).
     """
     if not spectra:
@@ -101,9 +103,9 @@ def _draw(axes: Axes, spectrum: FittedSpectrum, shade: str) -> None:
 def _pulls(axes: Axes, spectrum: FittedSpectrum, shade: str) -> None:
     edges, n = np.asarray(spectrum.edges, float), np.asarray(spectrum.counts, float)
     background, error = np.asarray(spectrum.background, float), np.asarray(spectrum.error, float)
-    pulls = (n - background) / np.sqrt(np.maximum(background + error**2, 1e-12))
-    # Where much less than one event is expected a pull says nothing.
-    pulls = np.where((background > 0.5) | (n > 0), pulls, 0.0)
+    mu = np.maximum(background, 1e-12)
+    deviance = 2 * np.maximum(xlogy(n, np.maximum(n, 1) / mu) - (n - mu), 0)
+    pulls = np.sign(n - mu) * np.sqrt(deviance / (1 + error**2 / mu))
     axes.stairs(pulls, edges, fill=True, color=shade, alpha=0.75, linewidth=0)
     axes.axhline(0.0, color="0.35", linewidth=0.6)
     reach = max(3.5, 1.1 * float(np.abs(pulls).max()))

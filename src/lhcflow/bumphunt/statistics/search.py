@@ -64,11 +64,6 @@ class Search:
     spurious: SpuriousSignal
     toy_z: NDArray[np.float32] | None
 
-    @property
-    def pulls(self) -> Array:
-        """(data - background) / sqrt(background + error^2) per bin (bins,)."""
-        return (self.spectrum.counts - self.background) / np.sqrt(self.background + self.error**2)
-
 
 def search(
     spectrum: Spectrum,

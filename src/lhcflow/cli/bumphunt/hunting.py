@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from ...files import RunDirectory
 
 
+_CLOSURE = 2.0
+"""A cut that keeps so many times more or less beside the signal region gets a warning."""
+
+
 @dataclass(frozen=True)
 class Hunt:
     """Everything that is asked for; see the options of ``lhcflow bumphunt run``."""
@@ -177,7 +181,7 @@ def _cuts(
 ) -> list[Cut]:
     from ...bumphunt.statistics import examine_cuts
 
-    return examine_cuts(
+    cuts = examine_cuts(
         samples.events.m,
         result.efficiency,
         result.template_efficiency,
@@ -189,6 +193,13 @@ def _cuts(
         samples.events.label,
         lambda text: warnings.append(f"{title}, {text}"),
     )
+    for cut in cuts:
+        if not 1 / _CLOSURE < cut.closure < _CLOSURE:
+            warnings.append(
+                f"{title}, the cut at {cut.working_point:g}: beside the signal region {cut.closure:.2g} "
+                "times the share passes that should: the cut shapes the spectrum, do not believe its fit."
+            )
+    return cuts
 
 
 def _method_table(

@@ -230,8 +230,16 @@ def _row(method: str, cut: str, s: Mapping[str, Any]) -> list[str]:
         f"{count['background']:,.1f} ± {count['background_error']:,.1f}",
         f"{count['z']:.2f}",
         f"{peak['z']:.2f}",
-        f"{float(peak['z_global']):.2f}" if "z_global" in peak else "-",
+        _global(peak),
         f"{template['background']:,.1f} ± {template['background_error']:,.1f}" if template else "-",
         f"{template['z']:.2f}" if template else "-",
         f"{s['limit']['observed']:,.1f} ({s['limit']['expected'][2]:,.1f})",
     ]
+
+
+def _global(peak: Mapping[str, Any]) -> str:
+    if "z_global" not in peak:
+        return "-"
+    z = float(peak["z_global"])
+    # No toy was less extreme: there is no excess at all.
+    return "< 0" if z < -3 else f"{z:.2f}"
