@@ -4,8 +4,12 @@ import numpy as np
 import pytest
 from scipy import integrate
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.tree import DecisionTreeClassifier
+from sklearn.utils import estimator_checks
 
 from lhcflow.bumphunt import (
     Anode,
@@ -88,6 +92,26 @@ def test_habits_of_scikit_learn(detector):
     assert parameters["signal_region"] == REGION
     assert copy.set_params(seed=7).seed == 7
     assert not [name for name in vars(copy) if name.endswith("_")]  # nothing is built in __init__
+    for check in ("parameters_default_constructible", "no_attributes_set_in_init", "get_params_invariance"):
+        getattr(estimator_checks, f"check_{check}")(type(copy).__name__, copy)
+    with pytest.raises(NotFittedError, match="call fit first"):
+        copy.score(np.zeros((1, 4)), [3.5])
+
+
+@pytest.mark.parametrize("detector", DRAWING, ids=names(DRAWING))
+def test_a_frozen_density_is_shared(detector, events):
+    X, m = events.features, events.m
+    trained = Anode(REGION, DENSITY).fit(X, m).density_
+    sharing = clone(detector).set_params(density=FrozenEstimator(trained), seed=3).fit(X, m)
+    inside = events[(m > 3.3) & (m < 3.7)][:200]
+    np.testing.assert_array_equal(
+        sharing.density_.log_prob(inside.features, inside.m), trained.log_prob(inside.features, inside.m)
+    )
+    assert np.isfinite(sharing.score(X[:200], m[:200])).all()
+    if isinstance(detector, Anode):  # its second density is its own
+        assert not np.array_equal(
+            sharing.inside_.log_prob(inside.features, inside.m), trained.log_prob(inside.features, inside.m)
+        )
 
 
 def test_random_state_goes_before_the_seed(events):
@@ -137,6 +161,30 @@ def test_every_event_is_scored_by_a_detector_that_never_saw_it():
     result = cross_fit(Memory(REGION), X, m, folds=4, seed=1)
     assert result.score.max() == 0
     assert np.bincount(result.fold).tolist() == [750] * 4
+
+
+def test_labels_that_can_only_be_memorised_are_not_found_by_cross_fitting():
+    rng = np.random.default_rng(0)
+    X, m, labels = rng.normal(size=(4000, 2)), rng.uniform(3, 4, 4000), rng.integers(0, 2, 4000)
+    detector = Supervised(REGION, DecisionTreeClassifier())
+    inside = (m >= 3.3) & (m < 3.7)
+    memorised = detector.fit(X, m, labels).score(X, m)
+    assert roc(memorised[inside], labels[inside]).auc == 1
+    result = cross_fit(detector, X, m, labels, folds=4)
+    # The spread of the AUC of about 800 events of each kind is 0.014.
+    assert abs(roc(result.score[inside], labels[inside]).auc - 0.5) < 5 * 0.014
+
+
+def test_background_that_can_be_memorised_is_no_reference_for_itself():
+    """Half of a pure sample is kept from the training: a tree that knows the others by heart is no better."""
+    sample, pure = Toy().sample(8000, 0, seed=6), Toy().sample(2000, 0, seed=7, region=REGION)
+    detector = IdealizedDetector(REGION, DecisionTreeClassifier())
+    known = (pure.features, pure.m)
+    result = cross_fit(detector, sample.features, sample.m, background=known, folds=2)
+    inside = (sample.m > 3.3) & (sample.m < 3.7)
+    levels = result.efficiency[inside].mean(), result.reference_efficiency.mean()
+    # A tree has only two scores. Mean efficiencies of data and reference: spread 0.25 (1/930 + 1/2000)^(1/2).
+    assert abs(levels[0] - levels[1]) < 5 * 0.25 * np.sqrt(1 / inside.sum() + 1 / 2000)
 
 
 def test_cross_fit_efficiency_is_uniform_on_background():

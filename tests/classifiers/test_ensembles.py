@@ -5,6 +5,7 @@ import pytest
 import torch
 from sklearn.base import clone
 from sklearn.metrics import roc_auc_score
+from sklearn.utils.estimator_checks import check_estimator
 
 from lhcflow.classifiers import NetworkEnsemble, TreeEnsemble
 from lhcflow.classifiers.ensemble import balanced
@@ -49,6 +50,24 @@ def test_weights_move_the_probabilities_as_they_should(ensemble):
     assert even == pytest.approx(0.5, abs=0.03)
 
 
+@pytest.mark.parametrize(
+    "ensemble",
+    [
+        TreeEnsemble(members=2, max_iter=20),
+        NetworkEnsemble(members=2, hidden=(16,), epochs=60, batch_size=16, learning_rate=1e-2, best=3),
+    ],
+    ids=IDS,
+)
+@pytest.mark.filterwarnings("ignore")  # scikit-learn's checks warn about what they try
+def test_scikit_learn_accepts_it(ensemble):
+    random = "members split the events at random: a weight of 2 is no repeated event"
+    expected = {"check_sample_weight_equivalence_on_dense_data": random}
+    if isinstance(ensemble, NetworkEnsemble):
+        for name in ("sample_order", "subset"):
+            expected[f"check_methods_{name}_invariance"] = "float32 rounds differently in other batches"
+    check_estimator(ensemble, expected_failed_checks=expected, on_skip=None)
+
+
 def test_batched_networks_are_independent_networks():
     model = BatchedMLP(3, 2, (8, 4), torch.Generator().manual_seed(1))
     x = torch.randn(3, 5, 2, generator=torch.Generator().manual_seed(2))
@@ -70,10 +89,11 @@ def test_batched_networks_are_independent_networks():
 def test_bad_input(ensemble):
     X, y = ring(200, 1)
     for arguments, message in [
-        ((X[:, 0], y), "shapes"),
+        ((X[:, 0], y), "shape"),
         ((np.where(X > 1, np.nan, X), y), "NaN"),
-        ((X, y + 1), "0 and 1"),
-        ((X, np.zeros(200)), "ten events"),
+        ((X, np.arange(200) % 3), "two classes, got 3"),
+        ((X, np.zeros(200)), "two classes, got 1"),
+        ((X, np.arange(200) == 0), "two events per class"),
         ((X, y, -np.ones(200)), "sample_weight"),
     ]:
         with pytest.raises(InputError, match=message):

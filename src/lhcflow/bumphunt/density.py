@@ -41,6 +41,7 @@ class ConditionalDensity(BaseEstimator):
     ----------
     flow_ : the trained :class:`~lhcflow.flows.Flow`, of preprocessed features and standardised mass.
     preprocessing_ : the :class:`Preprocessing`.
+    limits_ : smallest and largest value of each feature, (features,), (features,).
     history_ : one row per epoch.
     """
 
@@ -102,6 +103,7 @@ class ConditionalDensity(BaseEstimator):
         if not np.all(high > low) or not np.all(X.std(0) > 0):
             constant = np.flatnonzero(~((high > low) & (X.std(0) > 0))).tolist()
             raise InputError(f"the features {constant} are constant: leave them out")
+        self.limits_ = low, high
         self.preprocessing_ = Preprocessing(X, low, high)
         self.mean_, self.scale_ = float(m.mean()), max(float(m.std()), 1e-12)
         self.flow_ = self._build(X.shape[1])

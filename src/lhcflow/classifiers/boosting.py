@@ -24,6 +24,10 @@ class TreeEnsemble(Ensemble):
     patience : iterations without a better loss after which a member stops.
     seed : of the splits.
 
+    Attributes
+    ----------
+    n_iter_ : most iterations that a member made.
+
     Examples
     --------
     >>> rng = np.random.default_rng(1)
@@ -77,6 +81,7 @@ class TreeEnsemble(Ensemble):
             ).fit(X, y, sample_weight=weights)
             for seed in member_seeds(self.seed, self.members)
         ]
+        self.n_iter_ = max(e.n_iter_ for e in self.estimators_)
 
     def _probability(self, X: Array) -> Array:
         return np.mean([e.predict_proba(X)[:, 1] for e in self.estimators_], axis=0)

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.exceptions import NotFittedError
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import validate_data
 
 from ..errors import InputError
 
 Array = NDArray[np.float64]
 
 
+class NotTrainedError(InputError, NotFittedError):
+    """Something was asked of an estimator before its ``fit``."""
+
+
 class Ensemble(ClassifierMixin, BaseEstimator):
-    """Classifiers of 0 against 1 whose probabilities are averaged.
+    """Classifiers of two classes whose probabilities are averaged.
 
     Subclasses implement ``_fit(X, y, weights)`` and ``_probability(X)``.
 
     Attributes
     ----------
-    classes_ : [0, 1].
+    classes_ : (2,) the two classes in order; the second is the "signal".
     n_features_in_ : number of features seen in :meth:`fit`.
     """
 
@@ -27,51 +36,46 @@ class Ensemble(ClassifierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X, y : features (n, features) and classes (n,), 0 or 1.
+        X, y : features (n, features) and classes (n,), of which there are two.
         sample_weight : (n,), not negative; scaled to mean 1. To balance the classes, see :func:`balanced`.
 
         Raises
         ------
         InputError
-            If shapes do not fit, values are not finite, or one class has fewer than ten events.
+            If shapes do not fit, values are not finite, or there are not two classes of two events or more.
         """
-        X, y = np.asarray(X, float), np.asarray(y)
-        if X.ndim != 2 or y.shape != X.shape[:1]:
+        X_, y_ = _validated(self, X, y=y)
+        classes, codes, counts = np.unique(y_, return_inverse=True, return_counts=True)
+        if len(classes) != 2:
+            noun = "class" if len(classes) == 1 else "classes"
             raise InputError(
-                f"a classifier needs X (n, features) and y (n,), got shapes {X.shape} and {y.shape}"
+                f"Only binary classification is supported: y needs two classes, got {len(classes)} {noun}"
             )
-        _check_finite(X)
-        if not np.isin(y, (0, 1)).all():
-            raise InputError("the classes must be 0 and 1")
-        counts = np.bincount(y.astype(int), minlength=2)
-        if counts.min() < 10:
-            raise InputError(
-                f"a classifier needs ten events per class, got {counts[0]} of 0, {counts[1]} of 1"
-            )
-        weights = np.ones(len(X)) if sample_weight is None else np.asarray(sample_weight, float)
-        if weights.shape != y.shape or not np.all(weights >= 0) or not 0 < weights.sum() < np.inf:
-            raise InputError("sample_weight needs shape (n,), finite values >= 0 and a positive sum")
-        self.classes_ = np.array([0, 1])
-        self.n_features_in_ = X.shape[1]
-        self._fit(X, y.astype(np.int64), weights / weights.mean())
+        if counts.min() < 2:
+            raise InputError(f"a classifier needs two events per class or more, got {counts.min()}")
+        weights = np.ones(len(X_)) if sample_weight is None else np.asarray(sample_weight, float)
+        if weights.shape != y_.shape or not np.all(weights >= 0) or not 0 < weights.sum() < np.inf:
+            raise InputError("sample_weight needs shape (n,), finite values >= 0 and not all of them zero")
+        self.classes_ = classes
+        self._fit(X_, codes.astype(np.int64), weights / weights.mean())
         return self
 
     def predict_proba(self, X: ArrayLike) -> Array:
         """Probabilities (n, 2) of the classes for ``X`` (n, features), averaged over the members."""
         if not hasattr(self, "classes_"):
-            raise InputError("this classifier is not trained yet: call fit first")
-        X = np.asarray(X, float)
-        if X.ndim != 2 or X.shape[1] != self.n_features_in_:
-            raise InputError(
-                f"the classifier was trained on {self.n_features_in_} features, got X of shape {X.shape}"
-            )
-        _check_finite(X)
-        signal = self._probability(X)
+            raise NotTrainedError("this classifier is not trained yet: call fit first")
+        signal = self._probability(_validated(self, X, reset=False))
         return np.stack([1 - signal, signal], axis=1)
 
-    def predict(self, X: ArrayLike) -> NDArray[np.int64]:
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
         """The more probable class (n,)."""
-        return (self.predict_proba(X)[:, 1] > 0.5).astype(np.int64)
+        likely = self.predict_proba(X)[:, 1] > 0.5
+        return self.classes_[likely.astype(int)]
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_class = False
+        return tags
 
     def _fit(self, X: Array, y: NDArray[np.int64], weights: Array) -> None:
         raise NotImplementedError
@@ -96,7 +100,19 @@ def member_seeds(seed: int, members: int) -> list[int]:
     return [int(s) for s in np.random.SeedSequence((seed, 0xE5)).generate_state(members) >> 1]
 
 
-def _check_finite(X: Array) -> None:
-    bad = int((~np.isfinite(X).all(1)).sum())
+def _validated(estimator: Ensemble, X: ArrayLike, **arguments: Any) -> Any:
+    """Let scikit-learn check shapes and types, and say in one line what it found."""
+    shape = getattr(X, "shape", ())
+    if len(shape) == 1:  # scikit-learn's own message would print all of X
+        raise InputError(f"X needs the shape (n, features), got {shape}. Reshape your data")
+    try:
+        out = validate_data(estimator, X, dtype=np.float64, ensure_all_finite=False, **arguments)
+        X_ = out[0] if isinstance(out, tuple) else out
+        if isinstance(out, tuple):
+            check_classification_targets(out[1])
+    except ValueError as error:
+        raise InputError(" ".join(str(error).split())) from None
+    bad = int((~np.isfinite(X_).all(1)).sum())
     if bad:
-        raise InputError(f"X holds NaN or infinity in {bad} of {len(X)} rows: remove them first")
+        raise InputError(f"X holds NaN or infinity in {bad} of {len(X_)} rows: remove them first")
+    return out

@@ -38,8 +38,8 @@ class Anode(GenerativeDetector):
 
     def _fit(self, data: Training) -> None:
         self._train_background(data)
-        limits = data.X.min(0), data.X.max(0)
-        self.inside_ = self._density(5).fit(data.X[data.inside], data.m[data.inside], limits)
+        limits = self.density_.limits_
+        self.inside_ = self._density(5, thaw=True).fit(data.X[data.inside], data.m[data.inside], limits)
 
     def _score(self, X: Array, m: Array) -> Array:
         # Both have the same limits: beyond them the densities without their edge still compare.
@@ -47,5 +47,5 @@ class Anode(GenerativeDetector):
         inside, log_det_inside = self.inside_.preprocessing_.forward(X)
         ratio = self.inside_.latent_log_prob(inside, m) - self.density_.latent_log_prob(outside, m)
         finite = log_det_inside > -float("inf")
-        ratio[finite] += (log_det_inside - log_det_outside)[finite]
+        ratio[finite] += log_det_inside[finite] - log_det_outside[finite]
         return ratio

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, clone
 
 from ...classifiers import TreeEnsemble
-from ...classifiers.ensemble import Ensemble, balanced
+from ...classifiers.ensemble import Ensemble, NotTrainedError, balanced
 from ...errors import InputError
 from ..regions import SignalRegion
 
@@ -133,7 +133,7 @@ class Detector(BaseEstimator):
 
     def _checked(self, X: ArrayLike, m: ArrayLike) -> tuple[Array, Array]:
         if not hasattr(self, "n_features_in_"):
-            raise InputError(f"this {type(self).__name__} is not trained yet: call fit first")
+            raise NotTrainedError(f"this {type(self).__name__} is not trained yet: call fit first")
         X, m = checked(X, m)
         if X.shape[1] != self.n_features_in_:
             raise InputError(
@@ -158,7 +158,8 @@ class ClassifierDetector(Detector):
     Parameters
     ----------
     classifier : an ensemble of :mod:`lhcflow.classifiers`, or any scikit-learn classifier whose ``fit``
-        takes ``sample_weight``; :class:`~lhcflow.classifiers.TreeEnsemble` if None. A copy is trained.
+        takes ``sample_weight``; :class:`~lhcflow.classifiers.TreeEnsemble` if None. A copy with a seed of
+        the detector's is trained.
     use_mass : whether the classifier sees m too.
     """
 

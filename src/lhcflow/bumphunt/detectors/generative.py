@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
 
+from ...classifiers.ensemble import NotTrainedError
 from ...errors import InputError
 from ..density import ConditionalDensity
 from ..mass import MassDensity
@@ -22,7 +23,8 @@ class GenerativeDetector(Detector):
     Parameters
     ----------
     density : a :class:`~lhcflow.bumphunt.ConditionalDensity`, of which a copy is trained; the default one
-        if None.
+        if None. A trained one inside scikit-learn's ``FrozenEstimator`` is taken as it is, so that several
+        detectors can share it.
 
     Attributes
     ----------
@@ -60,9 +62,13 @@ class GenerativeDetector(Detector):
         self.density_ = self._density(2).fit(data.X[outside], data.m[outside], limits)
         self.mass_ = MassDensity(data.m[data.inside], self.region_)
 
-    def _density(self, stream: int) -> ConditionalDensity:
-        """A fresh density estimator."""
+    def _density(self, stream: int, thaw: bool = False) -> Any:
+        """A fresh density estimator, or the frozen one that was given; with ``thaw`` a fresh one as well."""
         given: Any = ConditionalDensity() if self.density is None else clone(self.density)
+        if "seed" not in given.get_params(deep=False):
+            if not thaw:
+                return given
+            given = clone(given.estimator)
         return given.set_params(seed=self._seed(stream))
 
     def _reference(
@@ -79,7 +85,7 @@ class GenerativeDetector(Detector):
 
     def _check_trained(self) -> None:
         if not hasattr(self, "mass_"):
-            raise InputError(f"this {type(self).__name__} is not trained yet: call fit first")
+            raise NotTrainedError(f"this {type(self).__name__} is not trained yet: call fit first")
 
     def _sampling(self, seed: int | None, stream: int) -> np.random.Generator:
         if seed is None:

@@ -16,6 +16,9 @@ from ...training import Batch, fit
 from .base import Array, Training
 from .generative import GenerativeDetector
 
+_STEP = 10.0
+"""By how much larger the steps of the log-odds of w are than those of the networks' weights."""
+
 
 class RAnode(GenerativeDetector):
     """Data in the signal region as ``w p_s(x, m) + (1 - w) p_b(x, m)``; ``w`` and p_s are fitted.
@@ -86,7 +89,7 @@ class RAnode(GenerativeDetector):
         background = self.density_.latent_log_prob(z, m) + self.mass_.log_prob(m) - log_det
         rows = torch.as_tensor(np.column_stack([z, t, background]), dtype=torch.float32)
         self.signals_ = [self._train_signal(rows, self._seed(20 + i)) for i in range(self.members)]
-        self.fraction_ = float(np.mean([torch.sigmoid(s.log_odds) for s in self.signals_]))
+        self.fraction_ = float(np.mean([torch.sigmoid(s.log_odds()) for s in self.signals_]))
 
     def _train_signal(self, rows: Tensor, seed: int) -> _Signal:
         signal = _Signal(
@@ -145,11 +148,16 @@ class _Signal(nn.Module):
         seed: int,
     ) -> None:
         super().__init__()
-        self.log_odds = nn.Parameter(torch.tensor(math.log(fraction / (1 - fraction))), requires_grad=learn)
+        self.start = math.log(fraction / (1 - fraction))
+        self.moved = nn.Parameter(torch.zeros(()), requires_grad=learn)
         self.mass = autoregressive_spline(1, layers=1, hidden=(8,), bins=bins, domain="real", seed=seed)
         self.features = coupling_spline(
             dim, context=1, layers=layers, hidden=hidden, bins=bins, domain="real", seed=seed
         )
+
+    def log_odds(self) -> Tensor:
+        """Of a signal event: log(w / (1 - w))."""
+        return self.start + _STEP * self.moved
 
     def log_prob(self, z: Tensor, t: Tensor) -> Tensor:
         return self.mass.log_prob(t) + self.features.log_prob(z, t)
@@ -159,6 +167,6 @@ def _mixture(model: Any, batch: Batch) -> Tensor:
     """Minus the mean of log(w p_s + (1 - w) p_b); the rows are (z, t, log p_b)."""
     rows = batch[0]
     assert rows is not None
-    signal = model.log_prob(rows[:, :-2], rows[:, -2:-1]) + nn.functional.logsigmoid(model.log_odds)
-    background = rows[:, -1] + nn.functional.logsigmoid(-model.log_odds)
+    signal = model.log_prob(rows[:, :-2], rows[:, -2:-1]) + nn.functional.logsigmoid(model.log_odds())
+    background = rows[:, -1] + nn.functional.logsigmoid(-model.log_odds())
     return -torch.logaddexp(signal, background).mean()

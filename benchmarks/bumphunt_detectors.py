@@ -1,0 +1,292 @@
+"""Anomaly detectors on a toy whose densities, and so the best possible score, are known.
+
+    python benchmarks/bumphunt_detectors.py [--background 300000 --signal 500] [--seeds 5] [--samples ...]
+
+Each (sample, size, method, seed) is one job: its result is stored at once in --json, and jobs that are there
+already are not run again. One density of the background per seed is shared by all methods that need one.
+Methods are scored on test events of the signal region that nobody trains on, the same for all.
+"""
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("MKL_NUM_THREADS", "1")
+
+import argparse
+import json
+import math
+import time
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from sklearn.frozen import FrozenEstimator
+
+from lhcflow.bumphunt import (
+    Anode,
+    Cathode,
+    ConditionalDensity,
+    CWoLa,
+    Events,
+    IdealizedDetector,
+    LaCathode,
+    RAnode,
+    Supervised,
+    Toy,
+    quantiles,
+    roc,
+)
+from lhcflow.bumphunt.toy import background_fraction
+from lhcflow.files import write_json
+
+REGION = (3.3, 3.7)
+TOYS: dict[str, dict] = {"default": {}, "shifted": {"shifted": True}, "noise": {"noise": 10}}
+TRAINED = {
+    "supervised": Supervised,
+    "idealized": IdealizedDetector,
+    "CATHODE": Cathode,
+    "LaCATHODE": LaCathode,
+    "R-ANODE": RAnode,
+    "CWoLa": CWoLa,
+    "ANODE": Anode,
+}
+METHODS = {
+    "default": ["exact", "exact without m", *TRAINED],
+    "shifted": ["exact", "exact without m", *TRAINED, "idealized with m", "CATHODE with m"],
+    "noise": ["exact", "idealized", "CATHODE"],
+    "weak": ["idealized", "R-ANODE"],
+}
+TEST_BACKGROUND, TEST_SIGNAL = 200_000, 10_000
+SUPERVISED_SIGNAL = 50_000
+"""Labelled signal events for the supervised classifier: 2109.00546 trains on all it has."""
+PURE = 2.25
+"""Background events for the idealized detector, per background event of the data in the signal region."""
+
+
+def seeded(*numbers: int) -> int:
+    return int(np.random.SeedSequence(numbers).generate_state(1)[0] >> 1)
+
+
+@lru_cache(1)
+def test_events(toy: str) -> Events:
+    kind = Toy(**TOYS[toy])
+    background = kind.sample(TEST_BACKGROUND, 0, seeded(1), REGION)
+    return Events.concatenate([background, kind.sample(0, TEST_SIGNAL, seeded(2), REGION)])
+
+
+@lru_cache(1)
+def data(toy: str, background: int, signal: int, seed: int) -> Events:
+    """Events of the analysis; the background does not depend on the amount of signal."""
+    kind = Toy(**TOYS[toy])
+    return Events.concatenate(
+        [kind.sample(background, 0, seeded(3, seed)), kind.sample(0, signal, seeded(4, seed))]
+    )
+
+
+@lru_cache(1)
+def density(toy: str, background: int, signal: int, seed: int) -> tuple[ConditionalDensity, float]:
+    """The density of the background, and the CPU seconds of its training."""
+    events = data(toy, background, signal, seed)
+    outside = (events.m < REGION[0]) | (events.m >= REGION[1])
+    limits = events.features.min(0), events.features.max(0)
+    start = time.process_time()
+    trained = ConditionalDensity(seed=seed).fit(events.features[outside], events.m[outside], limits)
+    return trained, time.process_time() - start
+
+
+def scores(
+    method: str, toy: str, background: int, signal: int, seed: int, shared: int
+) -> tuple[np.ndarray, dict]:
+    """Scores of the test events, and what else is worth noting; ``shared``: signal in the density's data."""
+    test = test_events(toy)
+    if method.startswith("exact"):
+        kind = Toy(**TOYS[toy])
+        if method == "exact":
+            return kind.log_ratio(test.features, test.m), {}
+        return kind.log_ratio_without_mass(test.features, REGION, points=40), {}
+    events = data(toy, background, signal, seed)
+    name, _, mass = method.partition(" with ")
+    settings: dict = {"seed": seed} | ({"use_mass": True} if mass else {})
+    arguments: dict = {}
+    before = 0.0
+    if name in ("CATHODE", "LaCATHODE", "R-ANODE", "ANODE"):
+        trained, before = density(toy, background, shared, seed)
+        settings["density"] = FrozenEstimator(trained)
+    elif name in ("idealized", "supervised"):
+        n = int(PURE * background * background_fraction(*REGION))
+        pure = Toy(**TOYS[toy]).sample(n, 0, seeded(5, seed), REGION)
+        arguments["background"] = (pure.features, pure.m)
+        if name == "supervised":
+            more = Toy(**TOYS[toy]).sample(0, SUPERVISED_SIGNAL, seeded(6, seed))
+            events = Events.concatenate([events, pure, more])
+            arguments = {"labels": events.label}
+    detector = TRAINED[name](REGION, **settings)
+    start = time.process_time()
+    detector.fit(events.features, events.m, **arguments)
+    spent = {"cpu seconds": time.process_time() - start, "density cpu seconds": before}
+    if isinstance(detector, RAnode):
+        inside = (events.m >= REGION[0]) & (events.m < REGION[1])
+        spent |= {"fraction": detector.fraction_, "true fraction": float(events.label[inside].mean())}
+    return detector.score(test.features, test.m), spent
+
+
+def run(method: str, toy: str, background: int, signal: int, seed: int, shared: int) -> dict[str, object]:
+    """One job."""
+    score, more = scores(method, toy, background, signal, seed, shared)
+    curve = roc(score, test_events(toy).label)
+    strict, error = curve.sic_at(1e-3)
+    return {
+        "sic 1e-3": strict,
+        "error": error,
+        "sic 1e-2": curve.sic_at(1e-2)[0],
+        "max sic": curve.max_sic(),
+        "auc": curve.auc,
+        **more,
+    }
+
+
+def jobs_of(samples: list[str], background: int, signal: int, seeds: int, weak: list[int], weak_n: int):
+    """(key, sample, toy, background, signal, method, seed, signal in the data of the density)."""
+    for seed in range(seeds):
+        for sample in samples:
+            if sample == "weak":
+                for n in weak:
+                    for method in METHODS[sample]:
+                        key = f"weak/{weak_n}+{n}/{method}/{seed}"
+                        yield key, "default", weak_n, n, method, seed, max(weak)
+                continue
+            for method in METHODS[sample]:
+                if method.startswith("exact") and seed:
+                    continue
+                yield (
+                    f"{sample}/{background}+{signal}/{method}/{seed}",
+                    *(sample, background, signal, method, seed, signal),
+                )
+
+
+def band(values: list[float]) -> list[float]:
+    """Median, and the ends of the central 68 %."""
+    return list(quantiles(values))
+
+
+def tables(jobs: dict[str, dict]) -> list[dict]:
+    """One table per sample and size, and the comparison at few signal events."""
+    sizes = dict.fromkeys(key.rsplit("/", 2)[0] for key in jobs)
+    out = []
+    for size in (s for s in sizes if not s.startswith("weak")):
+        sample = size.split("/")[0]
+        found = {m: _runs(jobs, size, m) for m in METHODS[sample]}
+        rows = [[m, len(found[m]), *_columns(found[m], found)] for m in METHODS[sample] if found[m]]
+        events = size.split("/")[1].replace("+", " background and ")
+        out.append(
+            {
+                "title": f"Toy, sample {sample}: {events} signal events",
+                "columns": [
+                    *("method", "seeds", "SIC at FPR 1e-3", "16 %", "84 %", "over idealized"),
+                    *("over exact", "over exact without m", "max SIC", "SIC at FPR 1e-2", "AUC", "CPU s"),
+                ],
+                "rows": rows,
+            }
+        )
+    weak = [s for s in sizes if s.startswith("weak")]
+    if weak:
+        rows = []
+        for size in sorted(weak):
+            runs = {m: _runs(jobs, size, m) for m in METHODS["weak"]}
+            common = sorted(set(runs["idealized"]) & set(runs["R-ANODE"]))
+            if not common:
+                continue
+            for quantity in ("sic 1e-3", "max sic"):
+                ours, other = ([runs[m][s][quantity] for s in common] for m in ("R-ANODE", "idealized"))
+                wins = sum(a > b for a, b in zip(ours, other, strict=True))
+                rows.append([size.split("/")[1], quantity, len(common), *band(ours), *band(other), wins])
+        columns = ["background + signal", "quantity", "seeds", "R-ANODE", "16 %", "84 %", "idealized"]
+        out.append(
+            {
+                "title": "Few signal events: R-ANODE and the idealized detector",
+                "columns": [*columns, "16 %", "84 %", "seeds won by R-ANODE"],
+                "rows": rows,
+            }
+        )
+    return out
+
+
+def _runs(jobs: dict[str, dict], size: str, method: str) -> dict[str, dict]:
+    return {k.rsplit("/", 1)[1]: v for k, v in jobs.items() if k.rsplit("/", 1)[0] == f"{size}/{method}"}
+
+
+def _columns(runs: dict[str, dict], found: dict[str, dict[str, dict]]) -> list[float | None]:
+    def ratio(other: str) -> float | None:
+        them = found.get(other, {})
+        if other == "idealized":
+            pairs = [runs[s]["sic 1e-3"] / them[s]["sic 1e-3"] for s in runs if s in them]
+        else:
+            pairs = [r["sic 1e-3"] / them["0"]["sic 1e-3"] for r in runs.values() if "0" in them]
+        return float(np.median(pairs)) if pairs else None
+
+    def middle(name: str) -> float | None:
+        known = [r[name] for r in runs.values() if name in r and not math.isnan(r[name])]
+        return float(np.median(known)) if known else None
+
+    ratios = [ratio("idealized"), ratio("exact"), ratio("exact without m")]
+    return [
+        *band([r["sic 1e-3"] for r in runs.values()]),
+        *ratios,
+        *(middle(n) for n in ("max sic", "sic 1e-2", "auc", "cpu seconds")),
+    ]
+
+
+def report(jobs: dict[str, dict], command: str) -> dict:
+    return {
+        "title": "Anomaly detectors",
+        "command": command,
+        "tables": tables(jobs),
+        "notes": [
+            f"{TEST_BACKGROUND:,} background and {TEST_SIGNAL:,} signal test events in the signal region, the"
+            " same for all: the error of SIC at FPR 1e-3 from them is 3.6 %, common to all methods.",
+            "Max SIC: among cuts whose FPR is known to 20 %. Ratios: medians over the seeds, seed by seed.",
+            f"Idealized: {PURE} background events per event of the data. Supervised: trained with these and"
+            f" {SUPERVISED_SIGNAL:,} further signal events.",
+            "CPU s: of the classifier or the second density, without the shared density of the background.",
+        ],
+        "jobs": jobs,
+    }
+
+
+def simple_command(args: argparse.Namespace) -> str:
+    return (
+        f"python benchmarks/bumphunt_detectors.py --background {args.background} --signal {args.signal}"
+        f" --seeds {args.seeds} --samples {' '.join(args.samples)}"
+    )
+
+
+def each(args: argparse.Namespace, path: Path, say: Callable[[str], None]) -> None:
+    jobs: dict[str, dict] = json.loads(path.read_text())["jobs"] if path.exists() else {}
+    plan = jobs_of(args.samples, args.background, args.signal, args.seeds, args.weak, args.weak_background)
+    for key, toy, background, signal, method, seed, shared in plan:
+        if key in jobs:
+            continue
+        jobs[key] = run(method, toy, background, signal, seed, shared)
+        say(key + " " + str({k: round(v, 4) for k, v in jobs[key].items()}))
+        write_json(path, report(jobs, simple_command(args)))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--background", type=int, default=300_000)
+    parser.add_argument("--signal", type=int, default=500)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--samples", nargs="+", default=["default", "shifted", "noise"], choices=METHODS)
+    parser.add_argument("--weak", nargs="+", type=int, default=[300, 450, 600])
+    parser.add_argument("--weak-background", type=int, default=1_000_000)
+    parser.add_argument("--json", type=Path, default=Path("docs/results/bumphunt_detectors.json"))
+    args = parser.parse_args()
+    import torch
+
+    torch.set_num_threads(1)
+    each(args, args.json, lambda line: print(line, flush=True))
+
+
+if __name__ == "__main__":
+    main()
