@@ -3,6 +3,7 @@
 import json
 import tomllib
 
+import numpy as np
 import pylhe
 import pytest
 
@@ -90,6 +91,13 @@ def test_a_finished_run_is_not_overwritten(folder, capsys):
         (("e+ e- > j j q",), "'q'"),
         (("p p > j j",), "the amplitudes have"),
         (("e+ e- > j j j", "--durham", "0.5"), "no phase space"),
+        (("e+ e- > j j j", "--cuts", "cuts.toml"), "for protons"),
+        (("e+ e- > j j j", "--pdf", "CT14qed"), "for 'p p > ...'"),
+        (("p p > e+ ve j", "--durham", "0.5"), "--durham"),
+        (("p p > e+ ve j", "--cuts", "nothing.toml"), "nothing.toml"),
+        (("p p > e+ ve j", "--pdf", "nothing"), "no PDF set"),
+        (("p p > e+ ve j", "--scale", "mass"), "scale must be"),
+        (("p p > e+ ve j", "--phase-space", "flat"), "is for leptons"),
         (("e+ e- > j j j", "--energy", "-3"), "energy"),
         (("e+ e- > j j j", "--out", "run", "--force", "--resume"), "--resume"),
     ],
@@ -156,3 +164,29 @@ def test_interrupted_integration_goes_on(tmp_path, monkeypatch):
         tmp_path / "whole" / "events.lhe.gz"
     ).read_bytes()
     assert not any((tmp_path / "run" / "checkpoints").glob("*.integral"))
+
+
+def test_protons(tmp_path):
+    """Boson and jet with cuts from a card: what stands in the file, the card and the report."""
+    (tmp_path / "cuts.toml").write_text("[cuts]\njet_pt = 40.0\nlepton_eta = 2.5\n")
+    arguments = ("p p > e- ve~ j", "--cuts", tmp_path / "cuts.toml", "--scale", "ht/2", "--energy", "13000")
+    run, method = tmp_path / "run", ("--method", "vegas", "--alone", "--calls", "20000")
+    assert call("generate", *arguments, *method, "-n", "300", "--out", run, "--quiet") == 0
+    card = tomllib.loads((run / "card.toml").read_text())
+    assert (card["energy"], card["scale"], card["pdf"]) == (13000.0, "ht/2", "NNPDF31_nnlo_as_0118_luxqed")
+    assert (card["cuts"]["jet_pt"], card["cuts"]["lepton_eta"], card["cuts"]["jet_eta"]) == (40.0, 2.5, 6.0)
+    results = json.loads((run / "results.json").read_text())
+    (row,) = results["phase_spaces"]["channels"]
+    assert 0 < row["negative"] < 0.01
+    assert 0 < row["replica_efficiency"] <= 1
+    file = pylhe.LHEFile.fromfile(str(run / "events.lhe.gz"))
+    assert (file.init.initInfo.beamA, file.init.initInfo.energyA) == (2212, 6500.0)
+    for event in file.events:
+        electron, jet = event.particles[3], event.particles[5]
+        assert electron.id == 11
+        assert jet.px**2 + jet.py**2 > 40**2
+        assert np.abs(np.arcsinh(electron.pz / np.hypot(electron.px, electron.py))) < 2.5
+    text = (run / "report.html").read_text()
+    for words in ("scale ht/2", "jets with pT", "Observables.", "2001.10028"):
+        assert words in text
+    assert text.count("<figure>") == 5

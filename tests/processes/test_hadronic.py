@@ -6,7 +6,14 @@ import pytest
 from scipy.integrate import quad
 
 from lhcflow import InputError
-from lhcflow.processes import HadronicCrossSection, JetCuts, Parameters, Pdf, write_lhe
+from lhcflow.processes import (
+    EventGenerator,
+    HadronicCrossSection,
+    JetCuts,
+    Parameters,
+    Pdf,
+    write_lhe,
+)
 
 HBARC2 = 0.3893793721e9  # pb GeV^2
 WIDE = JetCuts(min_mass=20.0, max_mass=2000.0)
@@ -114,6 +121,80 @@ def test_events_are_physical():
     forward = np.mean((p[:, 2] + p[:, 3])[:, 3] > 0)
     assert abs(forward - 0.5) < 4.5 * 0.5 / len(p) ** 0.5
     np.testing.assert_allclose(events.alpha_s, f.pdf.alpha_s(events.scale))
+
+
+@pytest.fixture(scope="module")
+def two_jets():
+    """W+ and two jets with optimised shares of the categories."""
+    return HadronicCrossSection("p p > e+ ve j j").optimised(np.random.SeedSequence(1))[0]
+
+
+def test_categories_of_equal_jets_are_one(two_jets):
+    """Of five histories of two jets three are left for two gluons; the integral is that of all five."""
+    f = two_jets
+    gluons = next(g for g, group in enumerate(f.groups) if group.pdg[4:] == (21, 21))
+    mixed = next(g for g, group in enumerate(f.groups) if sorted(group.pdg[4:]) == [1, 21])
+    count = [sum(g == wanted for g, _ in f.categories) for wanted in (gluons, mixed)]
+    assert count == [3, 5]
+    assert f.shares().sum() == pytest.approx(1)
+    shares = np.zeros(len(f.groups))
+    np.add.at(shares, [g for g, _ in f.categories], f.weights)
+    np.testing.assert_allclose(f.shares().sum(axis=1), shares)
+
+    class Labelled(HadronicCrossSection):
+        def _representatives(self, group):
+            return list(range(len(self.phase_space.channels)))
+
+    def only(f, row):
+        """Even shares of the channels of one group, almost nothing for the others."""
+        return f.with_weights(np.array([1.0 if g == row else 1e-9 for g, _ in f.categories]))
+
+    both = []
+    for one in (f, Labelled("p p > e+ ve j j")):
+        one = only(one, gluons)
+        u = np.random.default_rng(2).random((60_000, f.dim))
+        w = one(u) * (np.array([g for g, _ in one.categories])[one.category(u)] == gluons)
+        both.append((w.mean(), w.std() / len(w) ** 0.5))
+    (a, a_error), (b, b_error) = both
+    assert abs(a - b) < 4.5 * np.hypot(a_error, b_error)
+    assert a_error < 0.03 * a
+
+
+def test_optimised_shares(two_jets):
+    """A third of the variance that even shares have, or less; no category is closed."""
+    f = two_jets
+    u = np.random.default_rng(3).random((60_000, f.dim))
+    even = f.with_weights(np.ones(len(f.categories)))
+    w, other = f(u), even(u)
+    assert abs(w.mean() - other.mean()) < 4.5 * np.hypot(w.std(), other.std()) / len(u) ** 0.5
+    assert w.var() < 0.3 * other.var()
+    assert w.max() < 400 * w.mean()  # thousands, before there was a channel for soft bosons
+    assert f.weights.min() > 0
+    np.testing.assert_array_equal(f.first_coordinate.number(u[:, 0]), f.category(u))
+
+
+def test_pythia_showers_two_jets(two_jets, tmp_path):
+    """Colours of all kinds of subprocesses, from the generator's own file."""
+    import pythia8mc
+
+    generator = EventGenerator(two_jets, method="vegas", channel_weights=two_jets.weights.tolist())
+    result = generator.integrate(30_000)
+    assert abs(result.mean - 1021) < 4.5 * result.sdev + 5
+    path = tmp_path / "w.lhe.gz"
+    assert generator.write_lhe(path, 300, overweight=0.02) == 300
+    events = list(pylhe.LHEFile.fromfile(str(path)).events)
+    assert all([p.status for p in e.particles] == [-1, -1, 2, 1, 1, 1, 1] for e in events)
+    assert len({tuple(p.id for p in e.particles if p.status == 1)[2:] for e in events}) > 5
+    pythia = pythia8mc.Pythia("", False)
+    for line in ("Beams:frameType = 4", f"Beams:LHEF = {path}", "Print:quiet = on"):
+        assert pythia.readString(line)
+    assert pythia.init()
+    good = 0
+    for _ in range(60):
+        if pythia.next():
+            good += 1
+            assert abs(sum(p.e() for p in pythia.event if p.isFinal()) - 14000) < 1e-2
+    assert good >= 58
 
 
 def test_wrong_input():
