@@ -120,6 +120,19 @@ def test_a_search_says_everything_about_a_spectrum():
     np.testing.assert_array_equal(found.toy_z, again.toy_z)
 
 
+def test_toys_take_over_where_there_are_few_events():
+    rng = np.random.default_rng(7)
+    m = np.concatenate([_draw_background_mass(60, rng, None), [3.4, 3.45, 3.5, 3.5, 3.55, 3.6]])
+    found = search(Spectrum.of(m, EDGES), REGION, toys=800, seed=2)
+    assert found.count.background < 15
+    assert found.limit.method == "toys"
+    # Counts are discrete: the true p-value is not much smaller than the asymptotic one.
+    assert 0.5 * found.count.p0 < found.p_toys < 2 * found.count.p0 + 0.02
+    many = search(Spectrum.of(_draw_background_mass(20_000, rng, None), EDGES), REGION, toys=100, seed=2)
+    assert many.p_toys is None
+    assert many.limit.method == "asymptotic"
+
+
 def test_a_spectrum_with_too_few_events_is_refused():
     counts = np.zeros(len(EDGES) - 1)
     counts[:5] = 2

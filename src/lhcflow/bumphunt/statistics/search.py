@@ -11,7 +11,7 @@ from ...errors import InputError
 from ..regions import SignalRegion
 from .checks import SpuriousSignal, spurious_signal
 from .fitting import Fits
-from .limits import Limit, upper_limit
+from .limits import Limit, toy_limit, upper_limit
 from .model import ENERGY, MAX_PARAMETERS, dijet_model
 from .peaks import gaussian_peak
 from .quality import Goodness, Trial, f_test, goodness, sideband_fit
@@ -25,7 +25,11 @@ from .significance import (
     shape_scan,
 )
 from .spectrum import Array, Spectrum
-from .toys import GlobalP, global_p, toy_scan
+from .toys import GlobalP, count_toys, global_p, toy_scan
+
+FEW = 25.0
+"""Expected events in the signal region below which toys take the place of asymptotic formulas."""
+_LIMIT_TOYS = 2000
 
 _LEAST_SIDEBAND = 20
 """Events in the sidebands with which a spectrum is fitted."""
@@ -43,7 +47,8 @@ class Search:
     background, error : (bins,) expected from the sidebands, and its uncertainty.
     quality : of the fit in the sidebands.
     count : excess in the signal region, whatever its shape.
-    limit : on the signal events in the signal region.
+    p_toys : local p-value of the count from toys; None where there are enough events for the asymptotic one.
+    limit : on the signal events in the signal region; from toys where there are few events.
     scan : peaks at all masses.
     global_ : largest excess of peaks in the signal region against toys; None without toys.
     spurious : signal that the fit finds in the fit of a function with one parameter more.
@@ -58,6 +63,7 @@ class Search:
     error: Array
     quality: Goodness
     count: Significance
+    p_toys: float | None
     limit: Limit
     scan: Scan
     global_: GlobalP | None
@@ -106,7 +112,8 @@ def search(
     background = model.background(fits.parameters[0])
     masses = scan_masses(spectrum, region, resolution)
     scan = shape_scan(spectrum, masses, resolution, parameters, energy)
-    merged, _ = spectrum.merged(region)
+    count = count_significance(spectrum, region, parameters, energy)
+    p_toys, limit = _few_or_many(spectrum, region, count, background, parameters, toys, seed, energy, level)
     inside = region.contains(masses)
     z, found = None, None
     if toys:
@@ -122,13 +129,37 @@ def search(
         background,
         background_errors(model, fits),
         goodness(spectrum.counts[outside], background[outside], parameters),
-        count_significance(spectrum, region, parameters, energy),
-        upper_limit(count_model(spectrum.edges, region, parameters, energy), merged.counts, level),
+        count,
+        p_toys,
+        limit,
         scan,
         found,
         _spurious(spectrum, region, masses[inside], resolution, parameters, energy),
         z,
     )
+
+
+def _few_or_many(
+    spectrum: Spectrum,
+    region: SignalRegion,
+    count: Significance,
+    background: Array,
+    parameters: int,
+    toys: int,
+    seed: int,
+    energy: float,
+    level: float,
+) -> tuple[float | None, Limit]:
+    """p-value of the count by toys, where there are few events, and the limit."""
+    model = count_model(spectrum.edges, region, parameters, energy)
+    data = spectrum.merged(region)[0].counts
+    if not toys or count.background >= FEW:
+        return None, upper_limit(model, data, level)
+    expected = Spectrum(spectrum.edges, background).merged(region)[0].counts
+    z = count_toys(model, expected, toys, seed)
+    # A toy as extreme as the data counts, and the data themselves are one: no p-value is zero.
+    p = (1 + np.count_nonzero(z >= count.z - 1e-6)) / (1 + toys)
+    return float(p), toy_limit(model, data, level, min(toys, _LIMIT_TOYS), seed)
 
 
 def _spurious(

@@ -35,7 +35,12 @@ def search_table(found: Search) -> dict[str, Any]:
         "ndf": found.quality.ndf,
         "p_fit": found.quality.p,
         "count": significance_table(found.count),
-        "limit": {"observed": found.limit.observed, "expected": found.limit.expected},
+        "p_toys": found.p_toys,
+        "limit": {
+            "observed": found.limit.observed,
+            "expected": found.limit.expected,
+            "method": found.limit.method,
+        },
         "scan": {
             "masses": found.scan.masses,
             "z": found.scan.z,

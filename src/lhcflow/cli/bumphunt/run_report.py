@@ -41,7 +41,8 @@ def summary_table(results: Results) -> Table:
         "sidebands. Z: local significance of the excess, whatever its shape, with the fit's uncertainty. "
         "peak Z: largest local significance of a Gaussian peak in the region; global Z: the same after the "
         "look-elsewhere effect of the masses in the region. template: expected from the template "
-        "(2411.00085). limit: on the signal events behind the cut, 95 % CLs, from the fit.",
+        "(2411.00085). limit: on the signal events behind the cut, 95 % CLs, from the fit (toys where few "
+        "events are expected).",
     )
 
 
@@ -100,7 +101,7 @@ def _headline(results: Results, first: str) -> Section:
             f"{TITLES[first]} with {share(cuts[0]['working_point'])} of the background: "
             f"{count['observed']:.0f} events in the signal region, {count['background']:.1f} ± "
             f"{count['background_error']:.1f} expected from the sidebands, p0 = {count['p0']:.2g} "
-            f"({count['z']:.2f} standard deviations); {template['background']:.1f} ± "
+            f"({count['z']:.2f} standard deviations{_toys(cuts[0])}); {template['background']:.1f} ± "
             f"{template['background_error']:.1f} from the template ({template['z']:.2f})."
         )
         if "p_global" in peak:
@@ -243,3 +244,7 @@ def _global(peak: Mapping[str, Any]) -> str:
     z = float(peak["z_global"])
     # No toy was less extreme: there is no excess at all.
     return "< 0" if z < -3 else f"{z:.2f}"
+
+
+def _toys(s: Mapping[str, Any]) -> str:
+    return "" if s["p_toys"] is None else f"; p0 = {s['p_toys']:.2g} from toys"
