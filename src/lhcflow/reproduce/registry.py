@@ -51,6 +51,16 @@ class Entry:
 
 
 ENTRIES = {
+    "calo-noise": Entry(
+        "CaloFlow: the loss with and without noise in the voxels",
+        "2106.05285, section III (preprocessing)",
+        "lhcflow.reproduce.noise:run",
+    ),
+    "calo-time": Entry(
+        "CaloFlow: generation time against the number of showers",
+        "2110.11377, table of generation times",
+        "lhcflow.reproduce.generation_time:run",
+    ),
     "integrals": Entry(
         "Integrals of the test functions, and calls to a relative error of 1e-4",
         "2001.05486, tables of section III",

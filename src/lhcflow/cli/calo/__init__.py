@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from .demo import demo
 from .distill import distill
 from .evaluate import evaluate
 from .export import export
@@ -20,6 +21,7 @@ def calo() -> None:
     """Calorimeter showers: simulation, flows, evaluation and figures."""
 
 
+app.command()(demo)
 app.command()(simulate)
 app.command()(train)
 app.command()(sample)
