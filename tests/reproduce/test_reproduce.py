@@ -39,7 +39,7 @@ def test_every_entry_can_be_imported(name):
 
 
 def test_unknown_names():
-    with pytest.raises(InputError, match="nothing called 'x' to reproduce; there are calo-noise, calo-time, integrals"):
+    with pytest.raises(InputError, match="called 'x' to reproduce; there are calo-noise, calo-time"):
         find("x")
 
 
