@@ -3,6 +3,7 @@
 from .caloflow import CaloFlow
 from .catalogue import MODELS, build_model, geometry_of
 from .energies import EnergyFlow
+from .hitflow import HitFlow
 from .inductive import InductiveCaloFlow
 from .model import ShowerModel
 from .preprocessing import EnergyFractions, LayerSizes, VoxelFractions
@@ -16,6 +17,7 @@ __all__ = [
     "CaloFlow",
     "EnergyFlow",
     "EnergyFractions",
+    "HitFlow",
     "InductiveCaloFlow",
     "LayerSizes",
     "Reflections",

@@ -8,11 +8,13 @@ from ...errors import InputError
 from ..geometries import GEOMETRIES, geometry
 from ..geometry import Geometry
 from .caloflow import CaloFlow
+from .hitflow import HitFlow
 from .inductive import InductiveCaloFlow
 from .model import ShowerModel
 from .preprocessing import THRESHOLD
+from .reflections import Reflections
 
-MODELS = ("caloflow", "icaloflow")
+MODELS = ("caloflow", "icaloflow", "hitflow")
 """Names for :func:`build_model`."""
 
 # Read-out thresholds in MeV (2410.21611, section 3); elsewhere that of 2106.05285 and 2210.14245. What the
@@ -41,7 +43,19 @@ def build_model(name: str, geometry: Geometry, seed: int = 0, **options: Any) ->
         return CaloFlow.build(layer_sizes(geometry), **common, **options)
     if name == "icaloflow":
         return InductiveCaloFlow.build(layer_sizes(geometry), **common, **options)
+    if name == "hitflow":
+        return _hitflow(geometry, options, **common)
     raise InputError(f"there is no model {name!r}: choose {', '.join(MODELS)}")
+
+
+def _hitflow(geometry: Geometry, options: dict[str, Any], threshold: float, seed: int) -> HitFlow:
+    if options:
+        raise InputError(f"a hitflow has no {' and no '.join(options)}: its cells are fitted by regressions")
+    sides = {(axis[0], axis[-1]) for layer in geometry.layers for axis in layer.edges}
+    shapes = Reflections.of(geometry).shapes
+    if len(sides) > 1:
+        raise InputError(f"a hitflow needs layers that cover the same square; those of {geometry} do not")
+    return HitFlow(shapes, threshold, seed=seed)
 
 
 def layer_sizes(geometry: Geometry) -> tuple[int, ...]:

@@ -33,8 +33,8 @@ def train(
         Model,
         typer.Option(
             help="caloflow: flow I and II of 2106.05285; icaloflow: layer after layer, 2305.11934, for data "
-            "sets 2 and 3 of the CaloChallenge; hitflow: empty and hit cells, fitted in seconds, for CaloGAN's "
-            "calorimeter."
+            "sets 2 and 3 of the CaloChallenge; hitflow: empty and hit cells, fitted in seconds, for "
+            "CaloGAN's calorimeter."
         ),
     ] = Model.caloflow,
     epochs: Annotated[int, typer.Option(min=1, help="Passes through the showers.")] = 100,

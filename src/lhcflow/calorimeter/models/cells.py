@@ -1,0 +1,102 @@
+"""Cells of a box-shaped calorimeter: mirror images, the order in which they are generated, who is near."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+Indices = NDArray[np.int64]
+_FINE = 24  # more cells than that along an axis count as fine: every fourth at a time instead of every second
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Rectangular cells in layers that all cover the same square, slow axis first.
+
+    Parameters
+    ----------
+    shapes : cells along both axes of each layer.
+    """
+
+    shapes: tuple[tuple[int, int], ...]
+
+    @cached_property
+    def layer(self) -> Indices:
+        """The layer (V,) of each cell."""
+        return np.repeat(np.arange(len(self.shapes)), [a * b for a, b in self.shapes])
+
+    @cached_property
+    def orbits(self) -> Indices:
+        """A number (V,) that cells have in common if and only if they are each other's reflections."""
+        parts, first = [], 0
+        for a, b in self.shapes:
+            i, j = (np.minimum(np.arange(k), k - 1 - np.arange(k)) for k in (a, b))
+            parts.append(first + (i[:, None] * ((b + 1) // 2) + j).ravel())
+            first = int(parts[-1].max()) + 1
+        return np.concatenate(parts)
+
+    @cached_property
+    def groups(self) -> Indices:
+        """The step (V,) in which each cell is generated: layer after layer; in a layer, the bright cells
+        around the axis one by one, which share what energy there is, then sublattices, so that the
+        neighbours of a cell are in other steps than itself.
+        """
+        parts, first = [], 0
+        for a, b in self.shapes:
+            sublattice = _sublattice(a)[:, None] * (_stride(b)) + _sublattice(b)
+            core = _middle(a)[:, None] & _middle(b, 3 if b > _FINE else 0)
+            step = sublattice.copy()
+            outwards = np.abs(2 * np.nonzero(core)[1] - (b - 1)).argsort(kind="stable")
+            step[tuple(index[outwards] for index in np.nonzero(core))] = np.arange(core.sum()) - core.sum()
+            _, step = np.unique(step.ravel(), return_inverse=True)
+            parts.append(first + step)
+            first = int(parts[-1].max()) + 1
+        return np.concatenate(parts)
+
+    @cached_property
+    def steps(self) -> list[Indices]:
+        """The cells of each step."""
+        return [np.flatnonzero(self.groups == g) for g in range(int(self.groups.max()) + 1)]
+
+    def neighbours(self, cell: int) -> Indices:
+        """Cells of earlier steps near a cell: in its layer, and behind or before it in the others."""
+        x, y, dx, dy = self._boxes
+        own = self.layer == self.layer[cell]
+        reach = np.where(own, _reach([b for _, b in self.shapes], self.layer), 0)
+        near_x = np.abs(x - x[cell]) < np.where(own, 1.1 * dx, 0.49 * (dx + dx[cell]))
+        near_y = np.abs(y - y[cell]) < np.where(own, (reach + 0.1) * dy, 0.49 * (dy + dy[cell]))
+        return np.flatnonzero(near_x & near_y & (self.groups < self.groups[cell]))
+
+    @cached_property
+    def _boxes(self) -> tuple[NDArray[np.float64], ...]:
+        """Centres and widths of the cells along both axes, the square being 1 wide."""
+        parts = []
+        for a, b in self.shapes:
+            x, y = np.meshgrid((np.arange(a) + 0.5) / a, (np.arange(b) + 0.5) / b, indexing="ij")
+            parts.append(np.stack([x, y, np.full_like(x, 1 / a), np.full_like(x, 1 / b)]).reshape(4, -1))
+        return tuple(np.concatenate(parts, 1))
+
+
+def _stride(cells: int) -> int:
+    return 4 if cells > _FINE else min(2, cells)
+
+
+def _sublattice(cells: int) -> Indices:
+    """Which sublattice each cell of an axis is on, numbered so that those in the middle come first."""
+    stride = _stride(cells)
+    order = np.array([0, 2, 1, 3]) if stride == 4 else np.arange(stride)
+    return order[(np.arange(cells) - cells // 2) % stride]
+
+
+def _middle(cells: int, more: int = 0) -> NDArray[np.bool_]:
+    """The one or two cells on the middle of an axis, and so many more on each side."""
+    return np.abs(2 * np.arange(cells) - (cells - 1)) <= 1 + 2 * more
+
+
+def _reach(fast: Sequence[int], layer: Indices) -> Indices:
+    """How far, in cells of the fast axis, neighbours are looked for."""
+    return np.array([_stride(b) if b > _FINE else 1 for b in fast])[layer]

@@ -1,0 +1,299 @@
+"""A flow that generates hits: which cells have energy, then how much, cell after cell in a few steps."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from ...errors import InputError
+from ...flows import build, describe
+from ...training import History
+from .cells import Cells
+from .energies import EnergyFlow
+from .hitflow_fit import SCORES, fit
+from .model import ShowerModel, showers_for
+from .preprocessing import THRESHOLD
+from .training import Deadline, TrainingSettings, checkpoint_in, train
+
+Array = NDArray[np.floating[Any]]
+_LIMIT = 8.0  # of standardised numbers
+_STATE = 3.5  # of the sums, which are features: outliers would be levers
+_LEAST = 1e-3  # of what is left of a layer's energy, for its logarithm
+_LOG2PI = float(np.log(2 * np.pi))
+
+
+class HitFlow(ShowerModel):
+    """p(E_layers | E_inc) as CaloFlow has it, then an autoregressive density of empty and hit cells.
+
+    A cell is empty with a probability of its own: nothing is dequantised. If it is hit, the logarithm of its
+    share of the layer's energy, standardised given the energies and mapped to a normal variable by a table,
+    is normal. Log-odds, mean and log sigma of a cell are linear in polynomials of the energies, in what the
+    steps before have left of each layer's energy, their sums of hits and of standardised energies, and in
+    the cells near by. Cells of one step are independent given all steps before; there are 32 in CaloGAN's
+    calorimeter. Everything but flow I is fitted by ridge regressions: no epochs, no learning rate.
+
+    Parameters
+    ----------
+    shapes : cells along both axes of each layer; layers cover the same square, with the axis in its middle.
+    threshold : in MeV, below which a cell counts as empty.
+    energies : flow I.
+    seed : of flow I's weights.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lhcflow.calorimeter.models import HitFlow
+    >>> model = HitFlow(((2, 4), (2, 2)))
+    >>> model.sample(np.full(3, 1000.0), seed=1).shape
+    (3, 12)
+    """
+
+    centre: Tensor
+    width: Tensor
+    orbit_terms: Tensor
+    knots: Tensor
+    scores: Tensor
+    terms: Tensor
+    links: Tensor
+    state_terms: Tensor
+
+    def __init__(
+        self,
+        shapes: Sequence[Sequence[int]],
+        threshold: float = THRESHOLD,
+        energies: EnergyFlow | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.cells = Cells(tuple((int(a), int(b)) for a, b in shapes))
+        if not self.cells.shapes or min(min(shape) for shape in self.cells.shapes) < 1:
+            raise InputError(f"layers need one or more cells along both axes, got {tuple(shapes)}")
+        sizes = [a * b for a, b in self.cells.shapes]
+        super().__init__(sizes)
+        self.threshold = threshold
+        self.energies = energies or EnergyFlow(sizes, 1.0, seed=seed)
+        cells, layers, orbits = sum(sizes), len(sizes), int(self.cells.orbits.max()) + 1
+        powers = (layers + 2) * (layers + 3) // 2
+        steps = len(self.cells.steps)
+        table = torch.from_numpy(SCORES).float()
+        for name, start in {
+            "centre": torch.zeros(layers + 1),
+            "width": torch.ones(layers + 1),
+            "orbit_terms": torch.zeros(3, orbits, powers),
+            "knots": table.expand(orbits, -1).clone(),
+            "terms": torch.zeros(3, cells, powers + 3 * layers),
+            "links": torch.zeros(3, cells, 2 * cells),
+            "state_terms": torch.zeros(2, steps, 3 * layers, powers),
+        }.items():
+            self.register_buffer(name, start)
+        for name, index in (("orbit", self.cells.orbits), ("layer", self.cells.layer)):
+            self.register_buffer(name, torch.from_numpy(index.copy()), persistent=False)
+        self.register_buffer("scores", table, persistent=False)
+
+    def train_on(
+        self,
+        incident: Array,
+        voxels: Array,
+        settings: TrainingSettings | None = None,
+        *,
+        folder: str | os.PathLike[str] | None = None,
+        resume: bool = False,
+        ridge: float = 10.0,
+    ) -> dict[str, History]:
+        """Train flow I by maximum likelihood and fit the cells, on all four reflections of each shower.
+
+        Parameters
+        ----------
+        incident, voxels : showers (n,) and (n, V) in MeV.
+        settings : of flow I; ``seed`` also chooses the showers that are held out, here as for other models.
+        folder, resume : of flow I's checkpoint.
+        ridge : inverse prior variance of the coefficients of near cells and sums.
+
+        Returns
+        -------
+        The history of "energies".
+        """
+        settings = settings or TrainingSettings()
+        data = showers_for(self, incident, voxels)
+        ratio = (data[1].sum(1, dtype=torch.float64) + self.energies.noise * self.layers.voxels) / data[0]
+        self.energies.set_top(float(ratio.max()))
+        history = train(
+            self.energies.flow,
+            data,
+            self.energies.batch,
+            settings,
+            checkpoint=checkpoint_in(folder, "energies"),
+            resume=resume,
+            deadline=Deadline(settings.seconds),
+        )
+        fit(self, *data, ridge, settings.validation, settings.seed)
+        return {"energies": history}
+
+    def powers(self, incident: Tensor, energies: Tensor) -> Tensor:
+        """Products of up to two standardised log energies (n, powers), from MeV, in float32."""
+        logs = torch.cat([incident.double()[:, None], energies.double().clamp_min(1.0)], 1).log10()
+        c = ((logs.float() - self.centre) / self.width).clamp(-_LIMIT, _LIMIT)
+        c = torch.cat([torch.ones_like(c[:, :1]), c], 1)
+        rows, columns = torch.triu_indices(c.shape[1], c.shape[1])
+        return c[:, rows] * c[:, columns]
+
+    def base(self, powers: Tensor, index: Tensor | slice) -> tuple[Tensor, Tensor, Tensor]:
+        """Log-odds, mean and log sigma (n, k) of cells from the energies alone, common to mirror images."""
+        odds, mean, scale = powers @ self.orbit_terms[:, self.orbit[index]].transpose(1, 2)
+        return odds.clamp(-9.0, 9.0), mean, scale.clamp(-5.0, 2.0)
+
+    def score(self, t: Tensor, index: Tensor | slice) -> tuple[Tensor, Tensor]:
+        """Standardised logarithms (n, k) to normal variables by the table, and the slopes."""
+        return _interpolate(t, self.knots[self.orbit[index]], self.scores.expand(t.shape[1], -1))
+
+    def unscore(self, z: Tensor, index: Tensor | slice) -> Tensor:
+        """The inverse of :meth:`score`."""
+        return _interpolate(z, self.scores.expand(z.shape[1], -1), self.knots[self.orbit[index]])[0]
+
+    def summary(self, shares: Tensor, hits: Tensor, z: Tensor, step: int) -> Tensor:
+        """What a step adds to each layer's energy, hits and standardised energies (n, 3 layers)."""
+        result = shares.new_zeros(len(shares), 3, len(self.layers.sizes))
+        cells = self.cells.steps[step]
+        layer = int(self.cells.layer[cells[0]])
+        result[:, :, layer] = torch.stack([shares.sum(1), hits.sum(1), z.sum(1)], 1)
+        return result.flatten(1)
+
+    def raw_state(self, total: Tensor) -> Tensor:
+        """Sums (n, 3 layers) of :meth:`summary`; of energies, the logarithm of what they leave."""
+        layers = len(self.layers.sizes)
+        left = (1 - total[:, :layers]).clamp_min(_LEAST).log()
+        return torch.cat([left, total[:, layers:]], 1)
+
+    def state(self, total: Tensor, step: int, powers: Tensor) -> Tensor:
+        """The sums (n, 3 layers) before a step, standardised given the energies."""
+        mean, scale = powers @ self.state_terms[:, step].transpose(1, 2)
+        return ((self.raw_state(total) - mean) * (-scale).clamp(-5.0, 5.0).exp()).clamp(-_STATE, _STATE)
+
+    def parameters_of(
+        self, step: int, powers: Tensor, total: Tensor, links: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Log-odds, mean and log sigma (n, k) of the cells of a step, given all before.
+
+        ``total`` (n, 3 layers) are sums of :meth:`summary`; ``links`` (n, 2 V) hits less their probability
+        from the energies alone, and standardised energies, 0 where a cell is empty.
+        """
+        index = torch.from_numpy(self.cells.steps[step])
+        x = torch.cat([powers, self.state(total, step, powers)], 1)
+        change = x @ self.terms[:, index].transpose(1, 2) + links @ self.links[:, index].transpose(1, 2)
+        return self.base(powers, index)[0] + change[0], change[1], change[2].clamp(-4.0, 1.5)
+
+    @torch.no_grad()
+    def decode_cells(self, incident: Tensor, energies: Tensor, chances: Tensor, latent: Tensor) -> Tensor:
+        """Voxels (n, V) in MeV of uniform numbers (n, V), which choose the hits, and normal ones (n, V)."""
+        powers = self.powers(incident, energies)
+        n, cells = len(incident), self.layers.voxels
+        links = powers.new_zeros(n, 2 * cells)
+        shares, total = powers.new_zeros(n, cells), powers.new_zeros(n, 3 * len(self.layers.sizes))
+        for step, numbers in enumerate(self.cells.steps):
+            index = torch.from_numpy(numbers)
+            odds, mean, scale = self.parameters_of(step, powers, total, links)
+            hit = (chances[:, index] < odds.sigmoid()) & (energies[:, self.layer[index]] > 0)
+            z = (mean + scale.exp() * latent[:, index]).clamp(-_LIMIT, _LIMIT)
+            base_odds, base_mean, base_scale = self.base(powers, index)
+            share = (base_mean + base_scale.exp() * self.unscore(z, index)).clamp_max(0.0).exp()
+            share, z = torch.where(hit, share, 0.0), torch.where(hit, z, 0.0)
+            surplus = hit.float() - base_odds.sigmoid()
+            links[:, index], links[:, index + cells], shares[:, index] = surplus, z, share
+            total = total + self.summary(share, surplus, z, step)
+        voxels = shares.double()
+        sums = self.layers.energies(voxels)
+        return voxels * self.layers.spread(torch.where(sums > 0, energies / sums.clamp_min(1e-300), 0.0))
+
+    @torch.no_grad()
+    def encode_cells(self, incident: Tensor, voxels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The inverse of :meth:`decode_cells`, as far as there is one.
+
+        Returns
+        -------
+        Hit probabilities (n, V); normal variables (n, V), 0 for empty cells; and log densities (n,) of the
+        cells given the layers' energies: probabilities of empty cells, densities in log(MeV) of hit ones.
+        """
+        hit = voxels >= self.threshold
+        voxels = torch.where(hit, voxels, 0.0)
+        energies = self.layers.energies(voxels.double())
+        powers = self.powers(incident, energies)
+        everything = slice(None)
+        odds, mean, log_sigma = self.base(powers, everything)
+        spread = self.layers.spread(energies)
+        shares = torch.where(hit, voxels / spread.clamp_min(1e-300), 1.0)
+        t = (shares.log().float() - mean) * (-log_sigma).exp()
+        z, slope = self.score(t, everything)
+        z, surplus = torch.where(hit, z.clamp(-_LIMIT, _LIMIT), 0.0), hit.float() - odds.sigmoid()
+        shares = torch.where(hit, shares, 0.0).float()
+        links = torch.cat([surplus, z], 1)
+        total = powers.new_zeros(len(powers), 3 * len(self.layers.sizes))
+        probability, latent, log_prob = torch.zeros_like(z), torch.zeros_like(z), z.new_zeros(len(z)).double()
+        for step, numbers in enumerate(self.cells.steps):
+            index = torch.from_numpy(numbers)
+            odds, mean, scale = self.parameters_of(step, powers, total, links)
+            chosen, possible = hit[:, index], spread[:, index] > 0
+            e = (z[:, index] - mean) * (-scale).exp()
+            density = -0.5 * (e * e + _LOG2PI) - scale + slope[:, index].log() - log_sigma[:, index]
+            here = torch.where(chosen, functional.logsigmoid(odds) + density, functional.logsigmoid(-odds))
+            log_prob += torch.where(possible, here, 0.0).double().sum(1)
+            probability[:, index] = torch.where(possible, odds.sigmoid(), 0.0)
+            latent[:, index] = torch.where(chosen, e, 0.0)
+            total = total + self.summary(shares[:, index], surplus[:, index], z[:, index], step)
+        return probability, latent, log_prob
+
+    @torch.no_grad()
+    def log_prob(self, incident: Array, voxels: Array, seed: int = 0) -> NDArray[np.float64]:
+        """Log densities (n,): of flow I in its variables, with one draw of its noise, plus those of
+        :meth:`encode_cells`.
+        """
+        data = showers_for(self, incident, voxels)
+        batch = self.energies.batch(data, torch.Generator().manual_seed(seed))
+        total = self.energies.flow.log_prob(*batch).double() + self.encode_cells(*data)[2]
+        return total.numpy()
+
+    def _sample(self, incident: Tensor, generator: torch.Generator) -> Tensor:
+        energies = self.energies.sample(incident, generator)
+        shape = (len(incident), self.layers.voxels)
+        chances = torch.rand(shape, generator=generator)
+        return self.decode_cells(incident, energies, chances, torch.randn(shape, generator=generator))
+
+    @torch.no_grad()
+    def decode(self, incident: Tensor, latent_energies: Tensor, chances: Tensor, latent: Tensor) -> Tensor:
+        """Showers (n, V) in MeV of normal numbers (n, L) and those of :meth:`decode_cells`."""
+        return self.decode_cells(incident, self.energies.decode(incident, latent_energies), chances, latent)
+
+    def config(self) -> dict[str, Any]:
+        return {
+            "shapes": [list(shape) for shape in self.cells.shapes],
+            "threshold": self.threshold,
+            "energies": describe(self.energies),
+        }
+
+    @classmethod
+    def from_config(cls, **config: Any) -> HitFlow:
+        return cls(**{**config, "energies": build(config["energies"])})
+
+
+def _interpolate(x: Tensor, xs: Tensor, ys: Tensor) -> tuple[Tensor, Tensor]:
+    """Piecewise linear y(x) of (n, k) with a table (k, knots) per column, straight on outside; and dy/dx."""
+    last = xs.shape[1] - 2
+    bins = torch.searchsorted(xs.contiguous(), x.T.contiguous()).sub_(1).clamp_(0, last)
+    x0, x1, y0, y1 = (v.gather(1, bins + i) for v in (xs, ys) for i in (0, 1))
+    # The outermost bins alone would be too uncertain to go on with.
+    slopes = (y1 - y0) / (x1 - x0)
+    wide = 4
+    ends = (
+        (ys[:, wide] - ys[:, 0]) / (xs[:, wide] - xs[:, 0]),
+        (ys[:, -1] - ys[:, -1 - wide]) / (xs[:, -1] - xs[:, -1 - wide]),
+    )
+    column = x.T
+    low, high = column.lt(xs[:, :1]), column.gt(xs[:, -1:])
+    slopes = torch.where(low, ends[0][:, None], torch.where(high, ends[1][:, None], slopes))
+    start = torch.where(high, xs[:, -1:], x0), torch.where(high, ys[:, -1:], y0)
+    return (start[1] + slopes * (column - start[0])).T, slopes.T

@@ -1,0 +1,126 @@
+"""The fit of a HitFlow: marginal distributions of mirror images, then what cells know of each other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.special import ndtr
+from torch import Tensor
+
+from .reflections import Reflections
+from .regression import linear, log_scale, logistic
+from .training import split
+
+if TYPE_CHECKING:
+    from .hitflow import HitFlow
+
+Array = NDArray[np.floating[Any]]
+SCORES = np.linspace(-2.8, 2.8, 29)
+"""Normal variables at whose quantiles the tables have their knots."""
+_FEW = 400  # too few hits for a table
+_GAP = 1e-3  # least distance of two of them, in standard deviations
+
+
+@torch.no_grad()
+def fit(model: HitFlow, incident: Tensor, voxels: Tensor, ridge: float, share: float, seed: int) -> None:
+    """Fit everything but flow I to showers, of which the held-out ones are left out."""
+    kept, _ = split(len(incident), share, seed)
+    incident, voxels = incident[kept], voxels[kept].double()
+    voxels = torch.where(voxels >= model.threshold, voxels, 0.0)
+    mirror = Reflections(model.cells.shapes)
+    mirrored = [mirror.reflect(voxels, a, b) for a in (False, True) for b in (False, True)]
+    incident, voxels = incident.repeat(4), torch.cat(mirrored)
+    energies = model.layers.energies(voxels)
+    logs = torch.cat([incident[:, None], energies.clamp_min(1.0)], 1).log10()
+    model.centre.copy_(logs.mean(0))
+    model.width.copy_(logs.std(0).clamp_min(1e-3))
+    powers = model.powers(incident, energies)
+    shares = voxels / model.layers.spread(energies).clamp_min(1e-300)
+    _fit_orbits(model, powers.double().numpy(), shares.numpy(), energies.numpy())
+    _fit_cells(model, powers, shares, energies, ridge)
+
+
+def _fit_orbits(model: HitFlow, powers: Array, shares: Array, energies: Array) -> None:
+    """Occupancy, mean and log sigma of the logarithm as functions of the energies, and the table."""
+    cells, width = model.cells, powers.shape[1]
+    ridge = np.ones(width)
+    ridge[0] = 1e-3
+    quarter = len(powers) // 4  # the other rows are reflections, which other cells of the orbit show
+    for orbit in range(int(cells.orbits.max()) + 1):
+        index = np.flatnonzero(cells.orbits == orbit)
+        rows = np.flatnonzero(energies[:quarter, cells.layer[index[0]]] > 0)
+        x, values = powers[rows], shares[np.ix_(rows, index)]
+        odds = logistic(x, (values > 0).mean(1), ridge, weight=len(index))
+        hit = np.nonzero(values > 0)
+        logs, x = np.log(values[hit]), x[hit[0]]
+        if len(logs) < 2:
+            model.orbit_terms[0, orbit] = torch.from_numpy(odds)
+            continue
+        mean = linear(x, logs - logs.mean(), ridge)
+        mean[0] += logs.mean()
+        sigma = log_scale(x, logs - x @ mean, 10 * ridge)
+        for kind, coefficients in enumerate((odds, mean, sigma)):
+            model.orbit_terms[kind, orbit] = torch.from_numpy(coefficients)
+        t = (logs - x @ mean) * np.exp(-np.clip(x @ sigma, -5, 2))
+        model.knots[orbit] = _table(t)
+
+
+def _table(values: Array) -> Tensor:
+    """Knots at the quantiles that :data:`SCORES` are of a normal variable."""
+    if len(values) < _FEW:
+        return torch.from_numpy(SCORES * (np.std(values) if len(values) > 1 else 1.0) + 0.0)
+    steps = np.arange(len(SCORES)) * _GAP
+    return torch.from_numpy(np.maximum.accumulate(np.quantile(values, ndtr(SCORES)) - steps) + steps)
+
+
+def _fit_cells(model: HitFlow, powers: Tensor, shares: Tensor, energies: Tensor, ridge: float) -> None:
+    """Cell by cell, what sums over earlier steps and near cells add."""
+    cells, count = model.cells, model.layers.voxels
+    odds, mean, sigma = model.base(powers, slice(None))
+    hit = shares > 0
+    t = (torch.where(hit, shares, 1.0).log().float() - mean) * (-sigma).exp()
+    z = torch.where(hit, model.score(t, slice(None))[0].clamp(-8, 8), 0.0)
+    surplus = hit.float() - odds.sigmoid()
+    total = powers.new_zeros(len(powers), 3 * len(model.layers.sizes))
+    links = torch.cat([surplus, z], 1).double().numpy()
+    hits, known = hit.numpy(), odds.double().numpy()
+    terms, few = powers.shape[1], model.terms.shape[2]
+    weights = np.full(few, float(ridge))
+    weights[:terms] = 3.0
+    for step, numbers in enumerate(cells.steps):
+        _fit_state(model, step, powers, total)
+        common = torch.cat([powers, model.state(total, step, powers)], 1).double().numpy()
+        alive = energies[:, cells.layer[numbers[0]]].numpy() > 0
+        for cell in numbers:
+            near = cells.neighbours(cell)
+            near = np.concatenate([near, near + count])
+            x = np.concatenate([common, links[:, near]], 1)[alive]
+            penalty = np.concatenate([weights, np.full(len(near), float(ridge))])
+            chosen = hits[alive, cell]
+            probability = logistic(x, chosen.astype(float), penalty, known[alive, cell])
+            x, y = x[chosen], links[alive, count + cell][chosen]
+            location = linear(x, y, penalty)
+            spread = log_scale(x[:, :few], y - x @ location, 3 * weights)
+            for kind, values in enumerate((probability, location)):
+                model.terms[kind, cell] = torch.from_numpy(values[:few])
+                model.links[kind, cell, near] = torch.from_numpy(values[few:]).float()
+            model.terms[2, cell] = torch.from_numpy(spread)
+        index = torch.from_numpy(numbers)
+        total = total + model.summary(shares[:, index].float(), surplus[:, index], z[:, index], step)
+
+
+def _fit_state(model: HitFlow, step: int, powers: Tensor, total: Tensor) -> None:
+    """Mean and log sigma of the sums before a step, as functions of the energies."""
+    x, raw = powers.double().numpy(), model.raw_state(total).double().numpy()
+    ridge = np.full(x.shape[1], 1.0)
+    for number, values in enumerate(raw.T):
+        if np.ptp(values) < 1e-6:  # nothing yet
+            model.state_terms[0, step, number, 0] = float(values[0])
+            continue
+        mean = linear(x, values, ridge)
+        scale = log_scale(x, values - x @ mean, 10 * ridge)
+        model.state_terms[0, step, number] = torch.from_numpy(mean)
+        model.state_terms[1, step, number] = torch.from_numpy(scale)

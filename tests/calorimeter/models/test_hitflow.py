@@ -1,0 +1,217 @@
+"""HitFlow: round trip, density against autograd, fits of known laws, saving, seeds, bad input."""
+
+import numpy as np
+import pytest
+import torch
+
+from lhcflow import InputError
+from lhcflow.calorimeter import geometry
+from lhcflow.calorimeter.models import HitFlow, ShowerModel, TrainingSettings, build_model
+from lhcflow.calorimeter.models.cells import Cells
+from lhcflow.calorimeter.models.hitflow import _interpolate
+from lhcflow.calorimeter.models.regression import linear, log_scale, logistic
+
+SHAPES = ((2, 4), (2, 2))
+QUICK = TrainingSettings(epochs=2, batch_size=200, progress=False)
+
+
+def correlated_showers(n, seed=0):
+    """Hits of neighbours that come together, and energies that rise with the incident one."""
+    random = np.random.default_rng(seed)
+    incident = random.uniform(1e4, 1e5, n)
+    parts = []
+    for a, b in SHAPES:
+        common = random.normal(size=(n, 1, 1))
+        hit = random.normal(size=(n, a, b)) + common > 0.5 - 0.5 * (incident[:, None, None] / 1e5)
+        parts.append((hit * np.exp(random.normal(3, 0.5, (n, a, b)) + 0.5 * common)).reshape(n, -1))
+    voxels = np.concatenate(parts, 1)
+    voxels[:, [1, 10]] += 5.0  # no layer is empty
+    share = np.where(np.arange(12) < 8, 0.3, 0.6)
+    sums = np.repeat([voxels[:, :8].sum(1), voxels[:, 8:].sum(1)], [8, 4], axis=0).T
+    return incident, voxels / sums * share * incident[:, None]
+
+
+@pytest.fixture(scope="module")
+def showers():
+    return correlated_showers(3000)
+
+
+@pytest.fixture(scope="module")
+def trained(showers):
+    model = HitFlow(SHAPES)
+    history = model.train_on(*showers, QUICK)
+    assert list(history) == ["energies"]
+    return model
+
+
+def tensors(showers, n=400):
+    return tuple(torch.from_numpy(part[:n]) for part in showers)
+
+
+def test_encoded_showers_decode_to_themselves(trained, showers):
+    incident, voxels = tensors(showers)
+    probability, latent, _ = trained.encode_cells(incident, voxels)
+    # Uniform numbers on the side of the probability where the truth is.
+    chances = torch.where(voxels > 0, 0.5 * probability, 0.5 + 0.5 * probability)
+    back = trained.decode_cells(incident, trained.layers.energies(voxels), chances, latent)
+    assert torch.equal(back > 0, voxels > 0)
+    torch.testing.assert_close(back, voxels, rtol=2e-4, atol=1e-6)
+
+
+def test_density_is_the_jacobian_of_the_latent_variables(trained, showers):
+    """d latent / d log(voxel) of the hit cells by autograd, each given the cells before and the sums.
+
+    The energies of the layers are held fixed as conditions, as in the density.
+    """
+    incident, voxels = tensors(showers, 6)
+    energies = trained.layers.energies(voxels)
+    spread = trained.layers.spread(energies)
+    for cell in (1, 6, 9, 11):
+        rows = torch.nonzero(voxels[:, cell] > 0).flatten()
+        t = torch.log(voxels[rows, cell] / spread[rows, cell]).float().requires_grad_()
+        powers = trained.powers(incident[rows], energies[rows])
+        index = torch.tensor([cell])
+        _, mean, scale = trained.base(powers, index)
+        z, slope = trained.score((t[:, None] - mean) * (-scale).exp(), index)
+        (gradient,) = torch.autograd.grad(z.sum(), t)
+        torch.testing.assert_close(gradient, (slope * (-scale).exp()).flatten().detach(), rtol=1e-5, atol=0)
+
+
+def test_density_adds_up_over_the_cells(trained, showers):
+    """Written down again, step by step, with the slopes of the maps from log energy to latent by autograd."""
+    incident, voxels = tensors(showers, 40)
+    probability, latent, density = trained.encode_cells(incident, voxels)
+    energies = trained.layers.energies(voxels)
+    powers = trained.powers(incident, energies)
+    shares = (voxels / trained.layers.spread(energies)).float()
+    hit = voxels > 0
+    odds, mean, scale = trained.base(powers, slice(None))
+    t = torch.where(hit, shares, 1.0).log().requires_grad_()
+    z = trained.score((t - mean) * (-scale).exp(), slice(None))[0]
+    links = torch.cat([hit.float() - odds.sigmoid(), torch.where(hit, z, 0.0).detach()], 1)
+    total = torch.zeros(40, 6)
+    expected = torch.zeros(40, dtype=torch.float64)
+    for step, cells in enumerate(trained.cells.steps):
+        _, centre, width = trained.parameters_of(step, powers, total, links)
+        layer = int(trained.cells.layer[cells[0]])
+        for k, cell in enumerate(cells):
+            e = (z[:, cell] - centre[:, k]) * (-width[:, k]).exp()
+            (slope,) = torch.autograd.grad(e.sum(), t, retain_graph=True)
+            normal = torch.distributions.Normal(0.0, 1.0).log_prob(latent[:, cell])
+            hits = probability[:, cell].log() + normal + slope[:, cell].log()
+            expected += torch.where(hit[:, cell], hits, torch.log1p(-probability[:, cell])).double()
+            total[:, layer] += shares[:, cell]
+            total[:, 2 + layer] += links[:, cell]
+            total[:, 4 + layer] += links[:, 12 + cell]
+    torch.testing.assert_close(density, expected, rtol=0, atol=1e-3)
+
+
+def test_latent_variables_of_other_showers_are_normal(trained):
+    """Mean and variance of 20,000 or more numbers: 6 sigma and 0.05 for the finite fit."""
+    incident, voxels = tensors(correlated_showers(3000, seed=1), 3000)
+    probability, latent, _ = trained.encode_cells(incident, voxels)
+    hit = voxels > 0
+    assert abs(latent[hit].mean()) < 0.03 + 0.05
+    assert abs(latent[hit].std() - 1) < 0.03 + 0.05
+    surplus = (hit.float() - probability).sum() / (probability * (1 - probability)).sum().sqrt()
+    assert abs(surplus) < 6 + 0.05 * np.sqrt(3000)
+
+
+def test_samples_have_the_correlations_of_the_showers(trained, showers):
+    """Numbers of hits of a layer spread as they do in truth, and more than for independent cells."""
+    incident, voxels = showers
+    made = trained.sample(incident, seed=3)
+    for layer in (slice(0, 8), slice(8, 12)):
+        counts = [(part[:, layer] > 0).sum(1) for part in (voxels, made)]
+        # Relative sigma of a standard deviation of 3000 numbers: 1.3 %; 6 sigma and 5 % for the model.
+        assert abs(counts[1].std() / counts[0].std() - 1) < 0.13
+        assert abs(counts[1].mean() - counts[0].mean()) < 0.3
+        occupancy = (made[:, layer] > 0).mean(0)
+        assert counts[1].std() > 1.1 * np.sqrt((occupancy * (1 - occupancy)).sum())
+
+
+def test_layers_have_the_energies_of_flow_one(trained):
+    incident = torch.full((200,), 3e4, dtype=torch.float64)
+    generator = torch.Generator().manual_seed(1)
+    energies = trained.energies.sample(incident, generator)
+    noise = torch.rand(200, 12, generator=generator), torch.randn(200, 12, generator=generator)
+    found = trained.layers.energies(trained.decode_cells(incident, energies, *noise))
+    assert ((found - energies).abs() < 1e-6 * 3e4).double().mean() > 0.95  # others have no hit at all
+    assert ((found == 0) | ((found - energies).abs() < 1e-6 * 3e4)).all()
+
+
+def test_seeds_and_saving(trained, showers, tmp_path):
+    incident = showers[0][:300]
+    first = trained.sample(incident, seed=4)
+    assert (first == trained.sample(incident, seed=4)).all()
+    assert (first != trained.sample(incident, seed=5)).any()
+    trained.save(tmp_path / "m.safetensors")
+    back = ShowerModel.load(tmp_path / "m.safetensors")
+    assert isinstance(back, HitFlow)
+    assert (back.sample(incident, seed=4) == first).all()
+    np.testing.assert_array_equal(back.log_prob(*showers), trained.log_prob(*showers))
+
+
+def test_decode_is_sampling_from_given_numbers(trained):
+    incident = torch.tensor([2e4, 5e4], dtype=torch.float64)
+    generator = torch.Generator().manual_seed(9)
+    sampled = trained._sample(incident, generator)
+    generator.manual_seed(9)
+    latent = trained.energies.flow.base.sample(2, generator)
+    chances, normal = torch.rand(2, 12, generator=generator), torch.randn(2, 12, generator=generator)
+    assert torch.equal(trained.decode(incident, latent, chances, normal), sampled)
+
+
+def test_cells_of_calogan():
+    cells = Cells(((3, 96), (12, 12), (12, 6)))
+    assert cells.orbits.max() + 1 == 2 * 48 + 36 + 18
+    assert np.bincount(cells.groups).sum() == 504
+    for cell in range(504):
+        near = cells.neighbours(cell)
+        assert (cells.groups[near] < cells.groups[cell]).all()
+    # The two strips at the axis come first; the second sees the first.
+    assert [list(step) for step in cells.steps[:2]] == [[96 + 47], [96 + 48]]
+    assert list(cells.neighbours(96 + 48)) == [96 + 47]
+    # All layers but the first look at what is before them.
+    assert set(cells.layer[cells.neighbours(288 + 5 * 12 + 5)]) == {0}
+
+
+def test_interpolation_inverts():
+    xs = torch.tensor([[-2.0, -1.0, 0.0, 1.0, 3.0], [0.0, 1.0, 2.0, 3.0, 4.0]])
+    ys = torch.tensor([[-1.0, -0.5, 0.5, 1.0, 1.5], [-3.0, 0.0, 1.0, 5.0, 6.0]])
+    x = torch.linspace(-5, 7, 50)[:, None].expand(-1, 2).contiguous()
+    y, slope = _interpolate(x, xs, ys)
+    back, inverse = _interpolate(y, ys, xs)
+    torch.testing.assert_close(back, x, atol=1e-5, rtol=0)
+    torch.testing.assert_close(slope * inverse, torch.ones_like(slope))
+    assert y[:, 0].diff().min() > 0
+
+
+def test_regressions_find_what_was_put_in():
+    """20,000 rows; tolerances are 5 standard errors: false alarms in 1e-5 of seeds."""
+    random = np.random.default_rng(0)
+    n = 20_000
+    x = np.c_[np.ones(n), random.normal(size=(n, 2))]
+    ridge = np.full(3, 1e-6)
+    b = np.array([0.3, -1.0, 0.5])
+    hits = random.random(n) < 1 / (1 + np.exp(-(x @ b)))
+    np.testing.assert_allclose(logistic(x, hits.astype(float), ridge), b, atol=5 * 0.022)
+    shifted = logistic(x, hits.astype(float), ridge, x @ b)
+    np.testing.assert_allclose(shifted, 0.0, atol=5 * 0.022)
+    y = x @ b + 0.3 * random.normal(size=n)
+    np.testing.assert_allclose(linear(x, y, ridge), b, atol=5 * 0.3 / np.sqrt(n))
+    c = np.array([-0.5, 0.2, 0.1])
+    residual = np.exp(x @ c) * random.normal(size=n)
+    np.testing.assert_allclose(log_scale(x, residual, ridge), c, atol=5 * 0.008)
+
+
+def test_bad_input():
+    with pytest.raises(InputError, match="one or more cells"):
+        HitFlow(((0, 3),))
+    with pytest.raises(InputError, match=r"\(20, 12\)"):
+        HitFlow(SHAPES).train_on(np.full(20, 1e4), np.ones((20, 13)))
+    with pytest.raises(InputError, match="no reflections"):
+        build_model("hitflow", geometry("ds1-photons"))
+    with pytest.raises(InputError, match="no blocks"):
+        build_model("hitflow", geometry("calogan"), blocks=3)
+    assert isinstance(build_model("hitflow", geometry("calogan")), HitFlow)
