@@ -53,7 +53,7 @@ class MatrixElement:
         else:
             angles = None if random is None else 2 * pi * np.asarray(random)[:, : len(s.gluons)]
             total, _ = self._sums(momenta, angles)
-        return total * (4 * pi * np.asarray(alpha_s)) ** s.alpha_s_power
+        return total * (4 * pi * np.asarray(alpha_s)) ** s.alpha_s_power if s.alpha_s_power else total
 
     def flow_weights(self, momenta: np.ndarray) -> np.ndarray:
         """Squared partial amplitudes (n, flows) of the leading colour flows, summed over helicities."""
