@@ -89,9 +89,10 @@ def test_toys_without_events_have_the_classic_limit():
 
 def test_toys_agree_with_the_asymptotic_limit_where_there_are_many_events():
     model, data = counting_model(200.0, 10.0), counting_data(215, 200.0, 10.0)
-    asymptotic, toys = upper_limit(model, data), toy_limit(model, data, toys=8000, seed=2)
+    asymptotic, toys = upper_limit(model, data), toy_limit(model, data, toys=4000, seed=2)
     assert toys.observed == pytest.approx(asymptotic.observed, rel=0.05)
-    np.testing.assert_allclose(toys.expected, asymptotic.expected, rtol=0.12)
+    # The lowest one rests on the few toys with the largest deficits.
+    np.testing.assert_allclose(toys.expected[1:], asymptotic.expected[1:], rtol=0.08)
 
 
 def test_q_tilde_is_zero_above_the_tested_signal():

@@ -158,7 +158,7 @@ def test_up_crossings_agree_with_toys_of_a_real_scan():
     model = dijet_model(EDGES, 3)
     expected = fit(model, Spectrum.of(masses(200_000, 5), EDGES).counts).expected[0]
     peaks = gaussian_peak(EDGES, np.geomspace(3.0, 5.5, 25), 0.03)
-    z = toy_scan(model, peaks, expected, toys=4000, seed=6)
+    z = toy_scan(model, peaks, expected, toys=2500, seed=6)
     found = global_p(2.5, z)
     assert found.upcrossings == pytest.approx(found.p, rel=0.25)
     assert found.p > 3 * stats.norm.sf(2.5)  # there is a look-elsewhere effect
