@@ -8,7 +8,7 @@ from scipy.stats import chi2
 
 from lhcflow import InputError, integration
 from lhcflow.errors import RunError
-from lhcflow.integration import Sampler, StratifiedProposal, Uniform, Vegas, VegasMap
+from lhcflow.integration import Sampler, Strata, StratifiedProposal, Uniform, Vegas, VegasMap
 from lhcflow.integration import testfunctions as functions
 
 
@@ -153,3 +153,20 @@ def test_stratified_proposal_needs_probabilities():
 def test_unknown_proposals_are_refused():
     with pytest.raises(InputError, match="unknown proposal"):
         integration.proposal.rebuild("Nothing", {})
+
+
+def test_strata_get_a_part_of_their_largest_neighbour():
+    """Against a loop over all pairs of boxes that share a face."""
+    divisions = np.array([3, 2, 4])
+    strata = Strata(divisions)
+    rng = np.random.default_rng(1)
+    largest = rng.random(strata.count) * (rng.random(strata.count) < 0.4)
+    strata.learn(np.full(strata.count, 1e6), np.full(strata.count, 0.1), largest)
+    wanted = largest.copy()  # three standard deviations above the mean are far above the largest value
+    place = np.stack([np.arange(24) % 3, np.arange(24) // 3 % 2, np.arange(24) // 6], 1)
+    for i in range(24):
+        for j in range(24):
+            if np.abs(place[i] - place[j]).sum() == 1:
+                wanted[i] = max(wanted[i], 0.3 * largest[j])
+    expected = 0.9 * wanted / wanted.sum() + 0.1 / 24
+    np.testing.assert_allclose(StratifiedProposal(VegasMap(3), strata).probability, expected, rtol=1e-12)

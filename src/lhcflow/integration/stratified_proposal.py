@@ -12,6 +12,7 @@ from .stratification import Strata
 from .vegas_map import VegasMap
 
 DEFENSIVE = 0.1  # of the probability is spread evenly: no stratum is out of reach
+NEIGHBOUR = 0.3  # of its largest neighbour's wanted probability is the least that a stratum gets
 
 
 class StratifiedProposal(Proposal):
@@ -86,6 +87,19 @@ def _probabilities(strata: Strata) -> np.ndarray:
     if strata.mean is None or strata.variance is None or strata.largest is None or not strata.mean.any():
         return uniform
     # The rms would be best for the integral; unweighting wants the largest weights to be equal. Three
-    # standard deviations above the mean estimate them with less noise where few points were seen.
+    # standard deviations above the mean estimate them with less noise where few points were seen. And the few
+    # points of a stratum may all have missed the part of it that lies within a cut or on a peak.
     wanted = np.minimum(strata.mean + 3 * np.sqrt(strata.variance), strata.largest)
+    wanted = np.maximum(wanted, NEIGHBOUR * _largest_neighbour(wanted, strata.divisions))
     return (1 - DEFENSIVE) * wanted / wanted.sum() + DEFENSIVE * uniform
+
+
+def _largest_neighbour(values: np.ndarray, divisions: np.ndarray) -> np.ndarray:
+    """Largest of the values (strata,) in the strata that share a face with each stratum."""
+    grid = values.reshape(divisions[::-1])
+    largest = np.zeros_like(grid)
+    for axis in range(grid.ndim):
+        along, found = np.moveaxis(grid, axis, 0), np.moveaxis(largest, axis, 0)
+        np.maximum(found[1:], along[:-1], out=found[1:])
+        np.maximum(found[:-1], along[1:], out=found[:-1])
+    return largest.ravel()
