@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import InputError
+from .dask_option import dask_client
 from .options import Force, Json, Quiet, Resume, Seed, check_json, console
 from .report import print_table, print_warnings
 
@@ -99,6 +100,10 @@ def generate(
     compare: Annotated[
         bool, typer.Option("--compare/--alone", help="Run VEGAS and the bare phase space beside it.")
     ] = True,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that unweight.")] = 1,
+    dask: Annotated[
+        str | None, typer.Option(metavar="URL", help="Dask scheduler to unweight on: tcp://host:8786.")
+    ] = None,
     seed: Seed = 0,
     out: Annotated[
         Path | None,
@@ -131,13 +136,15 @@ def generate(
     methods: list[Any] = [method.value, *(m for m in ("vegas", "bare") if compare and m != method.value)]
 
     def setup(phase_space: PhaseSpace) -> list[EventGenerator]:
-        return [
-            EventGenerator(process, beams, limits, phase_space.value, m, seed, alpha_s, pdf=pdf, scale=scale)
-            for m in methods
-        ]
+        first = EventGenerator(
+            process, beams, limits, phase_space.value, methods[0], seed, alpha_s, pdf=pdf, scale=scale
+        )
+        return [first, *(first.with_method(m) for m in methods[1:])]
 
-    generators = setup(phase_space)
-    others = [] if also is None else setup(also)
+    screen = console(quiet)
+    with screen.status("weights of the channels"):
+        generators = setup(phase_space)
+        others = [] if also is None else setup(also)
     main = generators[0]
     card = {
         "command": "generate",
@@ -149,15 +156,19 @@ def generate(
         "also": also and also.value,
     }
     run = RunDirectory(_folder(process) if out is None else out, card, force=force, resume=resume)
-    screen = console(quiet)
     screen.print(f"[bold]{process}[/bold]: {setting(main)}")
     rows = [_integrate(g, calls, overweight, screen, run.checkpoints) for g in generators]
     if also is not None:
         screen.print(f"{also.value} phase space")
     other_rows = [_integrate(g, calls, overweight, screen, run.checkpoints) for g in others]
-    with screen.status(f"writing {events:,} events"):
-        lhe = run.path / "events.lhe.gz"
-        main.write_lhe(lhe, events, overweight)
+    lhe = run.path / "events.lhe.gz"
+    with dask_client(dask) as client, screen.status(f"writing {events:,} events") as status:
+
+        def progress(done: int, n: int) -> None:
+            status.update(f"{done:,} of {n:,} events")
+
+        options = {"workers": workers, "client": client, "folder": run.checkpoints}
+        main.write_lhe(lhe, events, overweight, progress, **options)
     comparisons = [(phase_space.value, generators, rows)]
     if also is not None:
         comparisons.append((also.value, others, other_rows))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 from enum import StrEnum
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from ..errors import InputError
+from .dask_option import dask_client
 from .options import Force, Json, Quiet, Resume, Seed, check_json, console
 
 
@@ -89,7 +89,7 @@ def integrate(
     checkpoint = run.checkpoints / "integral" if run is not None else None
     screen = console(quiet)
     with (
-        _client(dask) as client,
+        dask_client(dask) as client,
         Integrand(loaded, dim, torch=torch, batch=not point, workers=workers, client=client) as integrand,
     ):
         result = Integrator(dim, seed, method.value).integrate(
@@ -127,17 +127,3 @@ def _unweight(sampler: Any, n: int, overweight: float, path: Path) -> dict[str, 
         "w_max": points.w_max,
         "trials": points.trials,
     }
-
-
-def _client(url: str | None) -> Any:
-    """A Dask client for the scheduler at ``url``, or nothing."""
-    if url is None:
-        return contextlib.nullcontext()
-    try:
-        from distributed import Client
-    except ImportError:
-        raise InputError("--dask needs the extra dask: pip install 'lhcflow[dask]'") from None
-    try:
-        return Client(url, timeout=10)
-    except (OSError, ValueError) as error:
-        raise InputError(f"no Dask scheduler answers at {url}: {error}") from None

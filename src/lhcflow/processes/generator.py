@@ -1,5 +1,8 @@
 """From a process to unweighted events: integrate, unweight, assign flavours, write."""
 
+from __future__ import annotations
+
+import copy
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -11,10 +14,11 @@ import numpy as np
 from ..errors import InputError, RunError
 from ..files import write_json
 from ..integration import Categories, Result
+from ..integration.blocks import unweight_in_blocks
 from ..integration.flow_training import FlowSettings
 from ..integration.integrator import Integrator
 from ..integration.sampler import Sampler
-from ..integration.unweighting import Efficiency
+from ..integration.unweighting import Efficiency, UnweightedPoints
 from .bare import integrate_bare
 from .beam import Beams
 from .cuts import Cuts
@@ -137,6 +141,13 @@ class EventGenerator:
         self.cross_section: DifferentialCrossSection = f
         self._result: Result | None = None
 
+    def with_method(self, method: Method) -> EventGenerator:
+        """Another generator of the same events, with the channel weights found here."""
+        other = copy.copy(self)
+        other.method, other._result = method, None
+        other._event_seed = np.random.SeedSequence(self.seed).spawn(3)[2]
+        return other
+
     @property
     def result(self) -> Result:
         """Cross section in pb and the sampler, once :meth:`integrate` was called."""
@@ -245,18 +256,24 @@ class EventGenerator:
             Largest share of the cross section that may be carried by events with a weight above the
             maximum; those few keep a weight larger than the others'.
         """
-        points, weights = self._unweighted(n, overweight)
-        rng = self._rng()
-        return self._events(points, weights, rng)
+        _check_number(n)
+        points = self._sampler.unweight(n, overweight=overweight)
+        return self._events(points.x, self._in_pb(points), self._rng())
 
     def write_lhe(
         self,
         path: str | os.PathLike[str],
         n: int,
         overweight: float = 1e-3,
-        progress: Callable[[int, int], None] | None = None,
+        progress: Callable[[int, int], None] = lambda done, n: None,
+        *,
+        workers: int = 1,
+        client: Any = None,
+        folder: str | os.PathLike[str] | None = None,
     ) -> int:
         """Write `n` unweighted events as a Les Houches event file, see :func:`write_lhe`.
+
+        Events are unweighted in blocks of 10,000, and depend on the seed only.
 
         Where the energy varies, the beams in the file have the highest one; Pythia showers it with
         ``PDF:lepton = on``, and photons from the initial state carry what an event lacks.
@@ -266,22 +283,35 @@ class EventGenerator:
         path : path
             ``.lhe`` or ``.lhe.gz``; it appears only when complete.
         progress : callable, optional
-            Called as ``progress(done, n)``.
+            Called as ``progress(done, n)`` while events are unweighted.
+        workers, client, folder
+            Processes or a Dask cluster that unweight, and a folder that keeps what is done; see
+            :func:`lhcflow.integration.blocks.unweight_in_blocks`.
 
         Returns
         -------
         int
             Number of events.
         """
-        points, weights = self._unweighted(n, overweight)
+        _check_number(n)
+        seed = self._event_seed.spawn(1)[0]
+        found = unweight_in_blocks(
+            self._sampler,
+            n,
+            overweight,
+            seed,
+            workers=workers,
+            client=client,
+            folder=folder,
+            progress=progress,
+        )
+        points, weights = found.x, self._in_pb(found)
         rng = self._rng()
 
         def batches() -> Iterator[Events]:
             for start in range(0, n, BATCH):
                 part = slice(start, start + BATCH)
                 yield self._events(points[part], weights[part], rng)
-                if progress is not None:
-                    progress(min(start + BATCH, n), n)
 
         alpha, alpha_s = self.cross_section.couplings
         return write_lhe(
@@ -297,18 +327,20 @@ class EventGenerator:
             card=self.card(),
         )
 
-    def _unweighted(self, n: int, overweight: float) -> tuple[np.ndarray, np.ndarray]:
-        """Points (n, dim) in the unit cube and their weights (n,) in pb, whose mean is the cross section."""
-        if isinstance(n, bool) or not isinstance(n, int) or n < 1:
-            raise InputError(f"the number of events must be a positive integer, got {n!r}")
-        points = self._sampler.unweight(n, overweight=overweight)
-        return points.x, points.weight * (float(self.result.mean) / points.weight.mean())
+    def _in_pb(self, points: UnweightedPoints) -> np.ndarray:
+        """Weights (n,) whose mean is the cross section."""
+        return points.weight * (float(self.result.mean) / points.weight.mean())
 
     def _events(self, points: np.ndarray, weights: np.ndarray, rng: np.random.Generator) -> Events:
         return self.cross_section.events(points, weights, rng)
 
     def _rng(self) -> np.random.Generator:
         return np.random.default_rng(self._event_seed.spawn(1)[0])
+
+
+def _check_number(n: int) -> None:
+    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+        raise InputError(f"the number of events must be a positive integer, got {n!r}")
 
 
 def differential(
