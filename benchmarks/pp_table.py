@@ -25,7 +25,6 @@ import argparse
 import json
 import math
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +38,7 @@ from lhcflow.processes import EventGenerator, HadronicCrossSection
 from lhcflow.processes.generator import EVENTS
 
 LEPTONS = {"W+": "e+ ve", "W-": "e- ve~", "Z": "e+ e-"}
-METHODS = ("vegas", "i-flow", "flow")
+METHODS = ("vegas", "flow", "i-flow")
 PUBLISHED = {  # 2001.10028: Sherpa, i-flow
     "W+": ((0.28, 0.61), (0.038, 0.12), (7.5e-3, 1.0e-2), (1.5e-3, 1.8e-3)),
     "W-": ((0.29, 0.70), (0.040, 0.15), (7.7e-3, 1.1e-2), (2.0e-3, 2.2e-3)),
@@ -56,14 +55,13 @@ def run(boson: str, jets: int, method: str, calls: int) -> dict[str, object]:
     start = time.process_time()
     if method == "i-flow":
         f, _ = HadronicCrossSection(process).optimised(np.random.SeedSequence(1))
-        flow, used = train_iflow(f, jets)
+        flow, used = train_iflow(f)
         sample = sampler_of(flow, f)
         first = np.concatenate([sample(ROWS) for _ in range(2)])
         mean, error = first.mean(), first.std() / len(first) ** 0.5
         warnings: list[str] = []
     else:
-        settings = EVENTS if jets else replace(EVENTS, most=200_000)
-        generator = EventGenerator(process, method=method, settings=settings)
+        generator = EventGenerator(process, method=method)
         result = generator.integrate(calls)
         mean, error, used = float(result.mean), float(result.sdev), result.calls
         warnings = list(result.warnings)
@@ -95,7 +93,7 @@ def run(boson: str, jets: int, method: str, calls: int) -> dict[str, object]:
     }
 
 
-def train_iflow(f: HadronicCrossSection, jets: int) -> tuple[torch.nn.Module, int]:
+def train_iflow(f: HadronicCrossSection) -> tuple[torch.nn.Module, int]:
     """A flow on the cube, fitted to fresh points in each step: number of steps and points as for ours."""
     steps = (150 if f.dim <= 8 else 300) * (EVENTS.stages + 4)
     batch = 512
