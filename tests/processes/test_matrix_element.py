@@ -12,7 +12,7 @@ from scattering import metric, scattering
 
 from lhcflow import InputError, _native
 from lhcflow.processes import Process, colour
-from lhcflow.processes.kinematics import boost
+from lhcflow.processes.kinematics import boost, to_rest_frame
 from lhcflow.processes.matrix_element import MatrixElement
 from lhcflow.processes.partonic import partonic_channels
 
@@ -229,12 +229,16 @@ def test_all_crossings_are_one_function(gluon):
 
 
 def with_soft_gluon(momenta, size, seed):
-    """Adds a gluon; its momentum is so small that balance does not matter."""
+    """Adds a gluon; all others recoil."""
     n = len(momenta)
     direction = np.random.default_rng(seed).normal(size=(n, 3))
     direction /= np.linalg.norm(direction, axis=1, keepdims=True)
     gluon = size * np.concatenate([np.ones((n, 1)), direction], axis=1)
-    return np.concatenate([momenta, gluon[:, None]], axis=1)
+    final = np.concatenate([momenta[:, 2:], gluon[:, None]], axis=1)
+    total = final.sum(axis=1)
+    half = np.sqrt(metric(total, total))[:, None, None] / 2
+    incoming = half * np.array([[1.0, 0, 0, 1], [1.0, 0, 0, -1]])
+    return np.concatenate([incoming, to_rest_frame(final, total[:, None])], axis=1)
 
 
 def eikonal(p, i, j, k):
