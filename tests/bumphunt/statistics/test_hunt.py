@@ -41,6 +41,9 @@ def test_a_cut_counts_its_background_and_its_signal(sample):
     # Beside the region 1 % passes: closure is one, and chance is no systematic error.
     assert cut.closure == pytest.approx(1, abs=0.3)
     assert cut.search.global_ is None
+    # The scores of the background say nothing: no sculpting. False alarm below 1e-3.
+    assert abs(cut.sculpting.slope) < 4 * cut.sculpting.slope_error
+    assert abs(cut.sculpting.count.z) < 4
 
 
 def test_a_cut_that_keeps_more_beside_the_region_has_a_systematic_error(sample):

@@ -10,12 +10,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from ...errors import InputError
 from ..regions import SignalRegion
+from .checks import Sculpting, sculpting
 from .model import ENERGY
 from .search import Search, search
 from .significance import Significance
 from .spectrum import Array, Spectrum
 from .template import TemplateCount, template_count
 from .working_points import checked_points, passes
+
+_LEAST_SCULPTED = 50
+"""Background events behind a cut with which their spectrum is tested."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +35,7 @@ class Cut:
     closure : share of the data beside the signal region that passes, over the working point.
     signal, background : events of the signal region with these labels that pass; None without labels.
     signal_efficiency : share of the labelled signal in the signal region that passes.
+    sculpting : of the labelled background; None without labels, and where little of it passes.
     """
 
     working_point: float
@@ -41,6 +46,7 @@ class Cut:
     signal: int | None = None
     background: int | None = None
     signal_efficiency: float | None = None
+    sculpting: Sculpting | None = None
 
 
 @dataclass(frozen=True)
@@ -108,13 +114,28 @@ def examine_cut(
         systematic,
     )
     found = search_spectrum(m[passed], edges, region, settings)
-    signal = background = share = None
+    signal = background = share = shaped = None
     if label is not None:
         known = np.asarray(label)[inside]
         signal, background = (int(np.count_nonzero(passed[inside] & (known == v))) for v in (1, 0))
         total = int(np.count_nonzero(known == 1))
         share = signal / total if total else None
-    return Cut(working_point, found, count, count.significance(), closure, signal, background, share)
+        shaped = _sculpting(m, passed, np.asarray(label) == 0, edges, region, settings)
+    return Cut(working_point, found, count, count.significance(), closure, signal, background, share, shaped)
+
+
+def _sculpting(
+    m: Array,
+    passed: NDArray[np.bool_],
+    known: NDArray[np.bool_],
+    edges: ArrayLike,
+    region: SignalRegion,
+    settings: Settings,
+) -> Sculpting | None:
+    before, after = (Spectrum.of(m[rows], edges) for rows in (known, known & passed))
+    if after.counts.sum() < _LEAST_SCULPTED:
+        return None
+    return sculpting(before, after, region, settings.energy)
 
 
 def _closure(

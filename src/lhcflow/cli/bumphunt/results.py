@@ -93,6 +93,16 @@ def cut_table(cut: Cut) -> dict[str, Any]:
             "background": cut.background,
             "signal_efficiency": cut.signal_efficiency,
         }
+    if cut.sculpting is not None:
+        s = cut.sculpting
+        table["sculpting"] = {
+            "slope": s.slope,
+            "slope_error": s.slope_error,
+            "chi2": s.smooth.chi2,
+            "ndf": s.smooth.ndf,
+            "p": s.smooth.p,
+            "z": s.count.z,
+        }
     return table
 
 

@@ -15,6 +15,13 @@ if TYPE_CHECKING:
 
 Results = Mapping[str, Any]
 
+_LABELLED = ["true signal", "true background", "slope [1/TeV]", "background chi2/ndf", "background Z"]
+_ABOUT_LABELS = (
+    " From the labels: true numbers in the signal region behind the cut; slope: relative change with mass "
+    "of the share of background that passes; chi2/ndf of the dijet function fitted to the background behind "
+    "the cut, and the excess that this background alone has in the signal region (sculpting)."
+)
+
 _SCREEN = ["method", "cut", "events", "fit", "Z", "global Z", "template", "Z (template)"]
 
 
@@ -147,18 +154,17 @@ def _spectra(results: Results, name: str) -> Section:
                 share(cut["working_point"]),
                 f"{cut['template']['closure']:.3f}",
                 f"{cut['function_systematic']:.2f}",
-                *([str(truth["signal"]), str(truth["background"])] if truth else []),
+                *([str(truth["signal"]), str(truth["background"]), *_sculpting(cut)] if truth else []),
             ]
         )
-    header = ["cut", "closure", "function", *(["true signal", "true background"] if labelled else [])]
+    header = ["cut", "closure", "function", *(_LABELLED if labelled else [])]
     content.append(
         Table(
             header,
             rows,
             "closure: share of the data beside the signal region that passes, over the share that should. "
             "function: largest signal, over its error, that the fit finds in a dijet function with one "
-            "parameter more, fitted to the sidebands."
-            + (" True numbers: of the labels in the signal region behind the cut." if labelled else ""),
+            "parameter more, fitted to the sidebands." + (_ABOUT_LABELS if labelled else ""),
         )
     )
     return Section(title, content=content)
@@ -248,3 +254,10 @@ def _global(peak: Mapping[str, Any]) -> str:
 
 def _toys(s: Mapping[str, Any]) -> str:
     return "" if s["p_toys"] is None else f"; p0 = {s['p_toys']:.2g} from toys"
+
+
+def _sculpting(cut: Mapping[str, Any]) -> list[str]:
+    s = cut.get("sculpting")
+    if s is None:
+        return ["-", "-", "-"]
+    return [f"{s['slope']:.2f} ± {s['slope_error']:.2f}", f"{s['chi2']:.1f}/{s['ndf']}", f"{s['z']:.2f}"]
