@@ -328,7 +328,8 @@ def main() -> None:
         ]
         report = {
             "title": "Statistics of the bump hunt",
-            "command": "python benchmarks/bumphunt_statistics.py",
+            "command": f"python benchmarks/bumphunt_statistics.py --seeds {arguments.seeds} --detectors "
+            + " ".join(arguments.detectors),
             "machine": f"{platform.machine()}, numpy {np.__version__}, one thread",
             "notes": notes,
             "tables": tables,
