@@ -35,7 +35,7 @@ def demo(
     ] = None,
     particle: Annotated[str, typer.Option(help="e+, e-, gamma, pi+ or pi-.")] = "e+",
     showers: Annotated[int, typer.Option("--showers", "-n", min=150, help="Geant4 showers.")] = 1000,
-    epochs: Annotated[int, typer.Option(min=1, help="Of each training.")] = 20,
+    epochs: Annotated[int, typer.Option(min=1, help="Of the teacher; the student has twice as many.")] = 40,
     seed: Seed = 0,
     json: Json = None,
     quiet: Quiet = False,
@@ -81,18 +81,18 @@ def demo(
     elif not (run.resumed and test.is_file()):
         _split(real, training, test, showers, number)
     common: dict[str, Any] = {"epochs": epochs, "seed": seed, "quiet": quiet, "force": force}
-    shape = f"--epochs {epochs} --batch-size 50 --seed {seed}"
+    shape = f"--learning-rate 2e-3 --batch-size 50 --seed {seed}"
     again = {**common, "batch_size": 50, "learning_rate": 2e-3, "resume": not force}
     teacher, student = run.path / "teacher", run.path / "student"
     steps.do(
-        f"train train.h5 --blocks 4 --hidden 64 --learning-rate 2e-3 {shape} --out teacher",
+        f"train train.h5 --blocks 4 --hidden 64 --epochs {epochs} {shape} --out teacher",
         teacher / "results.json",
         lambda: train(training, teacher, blocks=4, hidden=64, **again),
     )
     steps.do(
-        f"distill teacher train.h5 --learning-rate 2e-3 {shape} --out student",
+        f"distill teacher train.h5 --epochs {2 * epochs} {shape} --out student",
         student / "results.json",
-        lambda: distill(teacher, training, student, **again),
+        lambda: distill(teacher, training, student, **{**again, "epochs": 2 * epochs}),
     )
     for name in ("teacher", "student"):
         made = run.path / f"{name}.h5"
