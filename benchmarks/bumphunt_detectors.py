@@ -16,7 +16,6 @@ import argparse
 import json
 import math
 import time
-from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
@@ -62,6 +61,10 @@ SUPERVISED_SIGNAL = 50_000
 """Labelled signal events for the supervised classifier: 2109.00546 trains on all it has."""
 PURE = 2.25
 """Background events for the idealized detector, per background event of the data in the signal region."""
+
+
+ANY = "any size"
+"""Stands for the size of the sample in the jobs of the exact scores."""
 
 
 def seeded(*numbers: int) -> int:
@@ -147,7 +150,7 @@ def run(method: str, toy: str, background: int, signal: int, seed: int, shared: 
 
 
 def jobs_of(samples: list[str], background: int, signal: int, seeds: int, weak: list[int], weak_n: int):
-    """(key, sample, toy, background, signal, method, seed, signal in the data of the density)."""
+    """(key, toy, background, signal, method, seed, signal in the data of the density)."""
     for seed in range(seeds):
         for sample in samples:
             if sample == "weak":
@@ -159,10 +162,8 @@ def jobs_of(samples: list[str], background: int, signal: int, seeds: int, weak: 
             for method in METHODS[sample]:
                 if method.startswith("exact") and seed:
                     continue
-                yield (
-                    f"{sample}/{background}+{signal}/{method}/{seed}",
-                    *(sample, background, signal, method, seed, signal),
-                )
+                size = ANY if method.startswith("exact") else f"{background}+{signal}"
+                yield f"{sample}/{size}/{method}/{seed}", sample, background, signal, method, seed, signal
 
 
 def band(values: list[float]) -> list[float]:
@@ -174,7 +175,7 @@ def tables(jobs: dict[str, dict]) -> list[dict]:
     """One table per sample and size, and the comparison at few signal events."""
     sizes = dict.fromkeys(key.rsplit("/", 2)[0] for key in jobs)
     out = []
-    for size in (s for s in sizes if not s.startswith("weak")):
+    for size in (s for s in sizes if not s.startswith("weak") and not s.endswith(ANY)):
         sample = size.split("/")[0]
         found = {m: _runs(jobs, size, m) for m in METHODS[sample]}
         rows = [[m, len(found[m]), *_columns(found[m], found)] for m in METHODS[sample] if found[m]]
@@ -213,6 +214,8 @@ def tables(jobs: dict[str, dict]) -> list[dict]:
 
 
 def _runs(jobs: dict[str, dict], size: str, method: str) -> dict[str, dict]:
+    if method.startswith("exact"):
+        size = f"{size.split('/')[0]}/{ANY}"
     return {k.rsplit("/", 1)[1]: v for k, v in jobs.items() if k.rsplit("/", 1)[0] == f"{size}/{method}"}
 
 
@@ -237,10 +240,10 @@ def _columns(runs: dict[str, dict], found: dict[str, dict[str, dict]]) -> list[f
     ]
 
 
-def report(jobs: dict[str, dict], command: str) -> dict:
+def report(jobs: dict[str, dict], commands: list[str]) -> dict:
     return {
         "title": "Anomaly detectors",
-        "command": command,
+        "command": "; ".join(commands),
         "tables": tables(jobs),
         "notes": [
             f"{TEST_BACKGROUND:,} background and {TEST_SIGNAL:,} signal test events in the signal region, the"
@@ -250,26 +253,32 @@ def report(jobs: dict[str, dict], command: str) -> dict:
             f" {SUPERVISED_SIGNAL:,} further signal events.",
             "CPU s: of the classifier or the second density, without the shared density of the background.",
         ],
+        "commands": commands,
         "jobs": jobs,
     }
 
 
 def simple_command(args: argparse.Namespace) -> str:
-    return (
-        f"python benchmarks/bumphunt_detectors.py --background {args.background} --signal {args.signal}"
-        f" --seeds {args.seeds} --samples {' '.join(args.samples)}"
-    )
+    command = f"python benchmarks/bumphunt_detectors.py --background {args.background}"
+    command += f" --signal {args.signal} --seeds {args.seeds} --samples {' '.join(args.samples)}"
+    if args.methods:
+        command += f" --methods {' '.join(repr(m) if ' ' in m else m for m in args.methods)}"
+    if "weak" in args.samples:
+        command += f" --weak {' '.join(map(str, args.weak))} --weak-background {args.weak_background}"
+    return command
 
 
-def each(args: argparse.Namespace, path: Path, say: Callable[[str], None]) -> None:
-    jobs: dict[str, dict] = json.loads(path.read_text())["jobs"] if path.exists() else {}
+def each(args: argparse.Namespace, path: Path) -> None:
+    before = json.loads(path.read_text()) if path.exists() else {"jobs": {}, "commands": []}
+    jobs: dict[str, dict] = before["jobs"]
+    commands = list(dict.fromkeys([*before["commands"], simple_command(args)]))
     plan = jobs_of(args.samples, args.background, args.signal, args.seeds, args.weak, args.weak_background)
     for key, toy, background, signal, method, seed, shared in plan:
-        if key in jobs:
+        if key in jobs or method not in (args.methods or [method]):
             continue
         jobs[key] = run(method, toy, background, signal, seed, shared)
-        say(key + " " + str({k: round(v, 4) for k, v in jobs[key].items()}))
-        write_json(path, report(jobs, simple_command(args)))
+        print(key, {k: round(float(v), 4) for k, v in jobs[key].items()}, flush=True)
+        write_json(path, report(jobs, commands))
 
 
 def main() -> None:
@@ -278,6 +287,7 @@ def main() -> None:
     parser.add_argument("--signal", type=int, default=500)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--samples", nargs="+", default=["default", "shifted", "noise"], choices=METHODS)
+    parser.add_argument("--methods", nargs="+", default=None, help="all if not given")
     parser.add_argument("--weak", nargs="+", type=int, default=[300, 450, 600])
     parser.add_argument("--weak-background", type=int, default=1_000_000)
     parser.add_argument("--json", type=Path, default=Path("docs/results/bumphunt_detectors.json"))
@@ -285,7 +295,7 @@ def main() -> None:
     import torch
 
     torch.set_num_threads(1)
-    each(args, args.json, lambda line: print(line, flush=True))
+    each(args, args.json)
 
 
 if __name__ == "__main__":

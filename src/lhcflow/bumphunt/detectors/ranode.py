@@ -21,7 +21,7 @@ _STEP = 10.0
 
 
 class RAnode(GenerativeDetector):
-    """Data in the signal region as ``w p_s(x, m) + (1 - w) p_b(x, m)``; ``w`` and p_s are fitted.
+    """Data in the signal region as ``w p_s(x, m) + (1 - w) p_b(x, m)``; p_s is fitted, and ``w`` on demand.
 
     p_b(x | m) comes from the sidebands and p_b(m) from the spectrum; p_s = p_s(m) p_s(x | m) are two flows.
     The score is ``log p_s(x | m) - log p_b(x | m)``, with m brought to the nearest end of the signal
@@ -31,8 +31,9 @@ class RAnode(GenerativeDetector):
     ----------
     signal_region, seed, random_state : see :class:`Detector`.
     density : of the background; see :class:`GenerativeDetector`.
-    fraction : signal fraction w in the signal region at the start of the training.
-    learn_fraction : whether w is fitted too.
+    fraction : signal fraction w in the signal region. The scores hardly depend on it as long as it is small.
+    learn_fraction : whether w is fitted too, from ``fraction`` on. Where the signal is weak the result is
+        too large, because p_s then describes what p_b gets wrong, and the scores are worse.
     layers, hidden, bins : of the signal's flow p_s(x | m), a coupling flow.
     epochs, batch_size, learning_rate, best, validation_fraction : of its training; see
         :class:`ConditionalDensity`.
@@ -40,15 +41,15 @@ class RAnode(GenerativeDetector):
 
     Attributes
     ----------
-    fraction_ : fitted w, the mean over the members.
+    fraction_ : w, fitted or as given; the mean over the members.
     """
 
     def __init__(
         self,
         signal_region: Any = (3.3, 3.7),
         density: Any = None,
-        fraction: float = 0.01,
-        learn_fraction: bool = True,
+        fraction: float = 0.005,
+        learn_fraction: bool = False,
         layers: int = 4,
         hidden: tuple[int, ...] = (64, 64),
         bins: int = 8,
