@@ -85,14 +85,15 @@ def test_density_adds_up_over_the_cells(trained, showers):
     powers = trained.powers(incident, energies)
     shares = (voxels / trained.layers.spread(energies)).float()
     hit = voxels > 0
-    odds, mean, scale = trained.base(powers, slice(None))
+    given = trained.conditions(powers)
+    odds, mean, scale = given.odds, given.mean, given.scale
     t = torch.where(hit, shares, 1.0).log().requires_grad_()
     z = trained.score((t - mean) * (-scale).exp(), slice(None))[0]
     links = torch.cat([hit.float() - odds.sigmoid(), torch.where(hit, z, 0.0).detach()], 1)
     total = torch.zeros(40, 6)
     expected = torch.zeros(40, dtype=torch.float64)
     for step, cells in enumerate(trained.cells.steps):
-        _, centre, width = trained.parameters_of(step, powers, total, links)
+        _, centre, width = trained.parameters_of(step, given, total, links)
         layer = int(trained.cells.layer[cells[0]])
         for k, cell in enumerate(cells):
             e = (z[:, cell] - centre[:, k]) * (-width[:, k]).exp()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,25 @@ _LIMIT = 8.0  # of standardised numbers
 _STATE = 3.5  # of the sums, which are features: outliers would be levers
 _LEAST = 1e-3  # of what is left of a layer's energy, for its logarithm
 _LOG2PI = float(np.log(2 * np.pi))
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What the energies say of all cells and steps.
+
+    Attributes
+    ----------
+    powers : (n, powers), see :meth:`HitFlow.powers`.
+    odds, mean, scale : (n, V) of the cells, see :meth:`HitFlow.base`.
+    state_mean, state_inverse : (steps, n, 3 layers), see :meth:`HitFlow.moments`.
+    """
+
+    powers: Tensor
+    odds: Tensor
+    mean: Tensor
+    scale: Tensor
+    state_mean: Tensor
+    state_inverse: Tensor
 
 
 class HitFlow(ShowerModel):
@@ -60,6 +80,8 @@ class HitFlow(ShowerModel):
     orbit_terms: Tensor
     knots: Tensor
     scores: Tensor
+    orbit: Tensor
+    layer: Tensor
     terms: Tensor
     links: Tensor
     state_terms: Tensor
@@ -76,6 +98,7 @@ class HitFlow(ShowerModel):
             raise InputError(f"layers need one or more cells along both axes, got {tuple(shapes)}")
         sizes = [a * b for a, b in self.cells.shapes]
         super().__init__(sizes)
+        self.forget_plans()
         self.threshold = threshold
         self.energies = energies or EnergyFlow(sizes, 1.0, seed=seed)
         cells, layers, orbits = sum(sizes), len(sizes), int(self.cells.orbits.max()) + 1
@@ -170,40 +193,73 @@ class HitFlow(ShowerModel):
         left = (1 - total[:, :layers]).clamp_min(_LEAST).log()
         return torch.cat([left, total[:, layers:]], 1)
 
-    def state(self, total: Tensor, step: int, powers: Tensor) -> Tensor:
-        """The sums (n, 3 layers) before a step, standardised given the energies."""
-        mean, scale = powers @ self.state_terms[:, step].transpose(1, 2)
-        return ((self.raw_state(total) - mean) * (-scale).clamp(-5.0, 5.0).exp()).clamp(-_STATE, _STATE)
+    def moments(self, powers: Tensor, step: int | slice) -> tuple[Tensor, Tensor]:
+        """Mean and inverse sigma (..., n, 3 layers) of the sums before steps, given the energies."""
+        mean, scale = powers @ self.state_terms[:, step].transpose(-1, -2)
+        return mean, (-scale).clamp(-5.0, 5.0).exp()
+
+    def state(self, total: Tensor, mean: Tensor, inverse: Tensor) -> Tensor:
+        """The sums (n, 3 layers) before a step, standardised by their moments."""
+        return ((self.raw_state(total) - mean) * inverse).clamp(-_STATE, _STATE)
+
+    def conditions(self, powers: Tensor) -> Conditions:
+        """All that the energies say."""
+        everything = slice(None)
+        return Conditions(powers, *self.base(powers, everything), *self.moments(powers, everything))
 
     def parameters_of(
-        self, step: int, powers: Tensor, total: Tensor, links: Tensor
+        self, step: int, given: Conditions, total: Tensor, links: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Log-odds, mean and log sigma (n, k) of the cells of a step, given all before.
 
         ``total`` (n, 3 layers) are sums of :meth:`summary`; ``links`` (n, 2 V) hits less their probability
         from the energies alone, and standardised energies, 0 where a cell is empty.
         """
-        index = torch.from_numpy(self.cells.steps[step])
-        x = torch.cat([powers, self.state(total, step, powers)], 1)
-        change = x @ self.terms[:, index].transpose(1, 2) + links @ self.links[:, index].transpose(1, 2)
-        return self.base(powers, index)[0] + change[0], change[1], change[2].clamp(-4.0, 1.5)
+        index, near, weights = self._plan(step)
+        state = self.state(total, given.state_mean[step], given.state_inverse[step])
+        x = torch.cat([given.powers, state, links[:, near]], 1)
+        odds, mean, scale = (x @ weights).tensor_split(3, 1)
+        return given.odds[:, index] + odds, mean, scale.clamp(-4.0, 1.5)
+
+    def _plan(self, step: int) -> tuple[Tensor, Tensor, Tensor]:
+        """The cells of a step, the columns of links they look at, and the weights (features, 3 k)."""
+        if step not in self._plans:
+            index = torch.from_numpy(self.cells.steps[step])
+            part = self.links[:, index]
+            near = torch.nonzero(part.ne(0).any(0).any(0)).flatten()
+            weights = torch.cat([self.terms[:, index], part[:, :, near]], 2).flatten(0, 1).T.contiguous()
+            self._plans[step] = index, near, weights
+        return self._plans[step]
+
+    def forget_plans(self) -> None:
+        """To be called when weights have changed."""
+        self._plans: dict[int, tuple[Tensor, Tensor, Tensor]] = {}
+
+    def _apply(self, *args: Any, **kwargs: Any) -> HitFlow:
+        self.forget_plans()
+        return super()._apply(*args, **kwargs)
+
+    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
+        self.forget_plans()
+        super()._load_from_state_dict(*args, **kwargs)
 
     @torch.no_grad()
     def decode_cells(self, incident: Tensor, energies: Tensor, chances: Tensor, latent: Tensor) -> Tensor:
         """Voxels (n, V) in MeV of uniform numbers (n, V), which choose the hits, and normal ones (n, V)."""
-        powers = self.powers(incident, energies)
+        given = self.conditions(self.powers(incident, energies))
+        expected, sigma = given.odds.sigmoid(), given.scale.exp()
+        possible = (energies > 0)[:, self.layer]
         n, cells = len(incident), self.layers.voxels
-        links = powers.new_zeros(n, 2 * cells)
-        shares, total = powers.new_zeros(n, cells), powers.new_zeros(n, 3 * len(self.layers.sizes))
-        for step, numbers in enumerate(self.cells.steps):
-            index = torch.from_numpy(numbers)
-            odds, mean, scale = self.parameters_of(step, powers, total, links)
-            hit = (chances[:, index] < odds.sigmoid()) & (energies[:, self.layer[index]] > 0)
+        links = given.powers.new_zeros(n, 2 * cells)
+        shares, total = links[:, :cells].clone(), links[:, : 3 * len(self.layers.sizes)].clone()
+        for step in range(len(self.cells.steps)):
+            index = self._plan(step)[0]
+            odds, mean, scale = self.parameters_of(step, given, total, links)
+            hit = (chances[:, index] < odds.sigmoid()) & possible[:, index]
             z = (mean + scale.exp() * latent[:, index]).clamp(-_LIMIT, _LIMIT)
-            base_odds, base_mean, base_scale = self.base(powers, index)
-            share = (base_mean + base_scale.exp() * self.unscore(z, index)).clamp_max(0.0).exp()
-            share, z = torch.where(hit, share, 0.0), torch.where(hit, z, 0.0)
-            surplus = hit.float() - base_odds.sigmoid()
+            logs = given.mean[:, index] + sigma[:, index] * self.unscore(z, index)
+            share, z = torch.where(hit, logs.clamp_max(0.0).exp(), 0.0), torch.where(hit, z, 0.0)
+            surplus = hit.float() - expected[:, index]
             links[:, index], links[:, index + cells], shares[:, index] = surplus, z, share
             total = total + self.summary(share, surplus, z, step)
         voxels = shares.double()
@@ -222,24 +278,22 @@ class HitFlow(ShowerModel):
         hit = voxels >= self.threshold
         voxels = torch.where(hit, voxels, 0.0)
         energies = self.layers.energies(voxels.double())
-        powers = self.powers(incident, energies)
-        everything = slice(None)
-        odds, mean, log_sigma = self.base(powers, everything)
+        given = self.conditions(self.powers(incident, energies))
         spread = self.layers.spread(energies)
         shares = torch.where(hit, voxels / spread.clamp_min(1e-300), 1.0)
-        t = (shares.log().float() - mean) * (-log_sigma).exp()
-        z, slope = self.score(t, everything)
-        z, surplus = torch.where(hit, z.clamp(-_LIMIT, _LIMIT), 0.0), hit.float() - odds.sigmoid()
+        t = (shares.log().float() - given.mean) * (-given.scale).exp()
+        z, slope = self.score(t, slice(None))
+        z, surplus = torch.where(hit, z.clamp(-_LIMIT, _LIMIT), 0.0), hit.float() - given.odds.sigmoid()
         shares = torch.where(hit, shares, 0.0).float()
         links = torch.cat([surplus, z], 1)
-        total = powers.new_zeros(len(powers), 3 * len(self.layers.sizes))
+        total = links.new_zeros(len(links), 3 * len(self.layers.sizes))
         probability, latent, log_prob = torch.zeros_like(z), torch.zeros_like(z), z.new_zeros(len(z)).double()
-        for step, numbers in enumerate(self.cells.steps):
-            index = torch.from_numpy(numbers)
-            odds, mean, scale = self.parameters_of(step, powers, total, links)
+        for step in range(len(self.cells.steps)):
+            index = self._plan(step)[0]
+            odds, mean, scale = self.parameters_of(step, given, total, links)
             chosen, possible = hit[:, index], spread[:, index] > 0
             e = (z[:, index] - mean) * (-scale).exp()
-            density = -0.5 * (e * e + _LOG2PI) - scale + slope[:, index].log() - log_sigma[:, index]
+            density = -0.5 * (e * e + _LOG2PI) - scale + slope[:, index].log() - given.scale[:, index]
             here = torch.where(chosen, functional.logsigmoid(odds) + density, functional.logsigmoid(-odds))
             log_prob += torch.where(possible, here, 0.0).double().sum(1)
             probability[:, index] = torch.where(possible, odds.sigmoid(), 0.0)

@@ -41,6 +41,7 @@ def fit(model: HitFlow, incident: Tensor, voxels: Tensor, ridge: float, share: f
     shares = voxels / model.layers.spread(energies).clamp_min(1e-300)
     _fit_orbits(model, powers.double().numpy(), shares.numpy(), energies.numpy())
     _fit_cells(model, powers, shares, energies, ridge)
+    model.forget_plans()
 
 
 def _fit_orbits(model: HitFlow, powers: Array, shares: Array, energies: Array) -> None:
@@ -92,7 +93,7 @@ def _fit_cells(model: HitFlow, powers: Tensor, shares: Tensor, energies: Tensor,
     weights[:terms] = 3.0
     for step, numbers in enumerate(cells.steps):
         _fit_state(model, step, powers, total)
-        common = torch.cat([powers, model.state(total, step, powers)], 1).double().numpy()
+        common = torch.cat([powers, model.state(total, *model.moments(powers, step))], 1).double().numpy()
         alive = energies[:, cells.layer[numbers[0]]].numpy() > 0
         for cell in numbers:
             near = cells.neighbours(cell)

@@ -11,7 +11,7 @@ from scipy.special import expit
 Array = NDArray[np.floating[Any]]
 
 
-def logistic(x: Array, y: Array, ridge: Array, offset: Array | float = 0.0, weight: float = 1.0) -> Array:
+def logistic(x: Array, y: Array, ridge: Array, offset: Array | None = None, weight: float = 1.0) -> Array:
     """Coefficients (k,) of P(hit) = sigmoid(x b + offset), by Newton's method.
 
     Parameters
@@ -23,11 +23,12 @@ def logistic(x: Array, y: Array, ridge: Array, offset: Array | float = 0.0, weig
     weight : number of trials behind each row.
     """
     b = np.zeros(x.shape[1])
-    if np.isscalar(offset) and y.size:  # start at the mean
+    known = np.zeros(len(y)) if offset is None else offset
+    if offset is None and y.size:  # start at the mean
         mean = np.clip(y.mean(), 1e-4, 1 - 1e-4)
         b[0] = np.log(mean / (1 - mean))
     for _ in range(20):
-        p = expit(x @ b + offset)
+        p = expit(x @ b + known)
         gradient = weight * (x.T @ (y - p)) - ridge * b
         curvature = (x * (weight * p * (1 - p) + 1e-9)[:, None]).T @ x + np.diag(ridge)
         step = np.linalg.solve(curvature, gradient)
@@ -41,12 +42,12 @@ def linear(x: Array, y: Array, ridge: Array) -> Array:
     """Coefficients (k,) of y = x b + noise; the noise's variance, which scales the ridge, comes from a
     first fit.
     """
+    if not len(y):
+        return np.zeros(x.shape[1])
     gram, target = x.T @ x, x.T @ y
-    variance = 1.0
-    for _ in range(2):
-        b = np.linalg.solve(gram + variance * np.diag(ridge), target)
-        variance = max(float(np.mean((y - x @ b) ** 2)) if len(y) else 1.0, 1e-6)
-    return b
+    b = np.linalg.solve(gram + np.diag(ridge), target)
+    variance = max(float(np.mean((y - x @ b) ** 2)), 1e-6)
+    return np.linalg.solve(gram + variance * np.diag(ridge), target)
 
 
 def log_scale(x: Array, residual: Array, ridge: Array) -> Array:
