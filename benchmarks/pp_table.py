@@ -145,7 +145,7 @@ def tables(jobs: dict[str, dict]) -> list[dict[str, object]]:
                     )
                 published = PUBLISHED[boson][n][{"vegas": 0, "i-flow": 1}[m]] if m != "flow" else None
                 gain = job["replicas"] / vegas["replicas"] if vegas is not None and m != "vegas" else None
-                name = f"{boson} + {n} jets"
+                name = f"{boson} + {n} jet{'s' * (n != 1)}"
                 sigma = (job["cross_section"], job["error"])
                 over = (job["overweight"], job["overweight_error"], job["overweight_1e-2"])
                 first.append([name, m, pull, *sigma, job["replicas"], gain, *over, job["spread"], published])
@@ -206,6 +206,7 @@ def write(path: Path, jobs: dict[str, dict]) -> None:
         {
             "title": "p p -> W, Z + jets: unweighting efficiencies",
             "command": "python benchmarks/pp_table.py",
+            "machine": "one thread of two shared cores",
             "tables": tables(jobs),
             "notes": [
                 "14 TeV, NNPDF31_nnlo_as_0118_luxqed, scale m_T, 66 < m_ll < 116 GeV, jets with pT > 20 GeV, "
