@@ -31,7 +31,7 @@ class RAnode(GenerativeDetector):
     ----------
     signal_region, seed, random_state : see :class:`Detector`.
     density : of the background; see :class:`GenerativeDetector`.
-    fraction : signal fraction w in the signal region. The scores hardly depend on it as long as it is small.
+    fraction : signal fraction w in the signal region.
     learn_fraction : whether w is fitted too, from ``fraction`` on. Where the signal is weak the result is
         too large, because p_s then describes what p_b gets wrong, and the scores are worse.
     layers, hidden, bins : of the signal's flow p_s(x | m), a coupling flow.
