@@ -8,8 +8,9 @@ from .couplings import Parameters
 from .cuts import Cuts
 from .distributions import VariableDistributions, integration_variables, three_jet_observables
 from .events import Events
-from .generator import EventGenerator
+from .generator import DifferentialCrossSection, EventGenerator
 from .hadronic import HadronicCrossSection
+from .histories import History
 from .integrand import CrossSection, gluon_channels, optimised_weights
 from .jet_cuts import JetCuts
 from .lhe import write_lhe
@@ -26,6 +27,7 @@ __all__ = [
     "CallableAmplitude",
     "CrossSection",
     "Cuts",
+    "DifferentialCrossSection",
     "EnergyScan",
     "EventGenerator",
     "Events",
@@ -33,6 +35,7 @@ __all__ = [
     "GaussianSpread",
     "GluonPoles",
     "HadronicCrossSection",
+    "History",
     "JetCuts",
     "Multichannel",
     "Parameters",
