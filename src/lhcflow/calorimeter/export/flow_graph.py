@@ -78,7 +78,7 @@ def _inverse_spline(graph: Graph, layer: AutoregressiveSpline, z: str, params: s
     """The inverse of :func:`lhcflow.flows.spline.reference` with linear tails, line by line."""
     op, bins, bound = graph.op, layer.bins, layer.bound
     widths, heights, raw = graph.ops("Split", 3, params, graph.integers(bins, bins, bins - 1), axis=-1)
-    xs, ys = (_knots(graph, w, layer) for w in (widths, heights))
+    (xs, widths), (ys, heights) = (_knots(graph, w, layer) for w in (widths, heights))
     shift = math.log(math.expm1(1 - layer.min_derivative))
     ds = op("Add", op("Softplus", op("Add", raw, shift)), layer.min_derivative)
     ds = op("Pad", ds, graph.integers(0, 0, 1, 0, 0, 1), 1.0)
@@ -97,8 +97,9 @@ def _inverse_spline(graph: Graph, layer: AutoregressiveSpline, z: str, params: s
         part = op("Slice", values, graph.integers(first), graph.integers(first + bins), graph.integers(-1))
         return op("ReduceSum", op("Mul", part, chosen), graph.integers(-1), keepdims=0)
 
-    (x0, x1), (y0, y1), (d0, d1) = ((at(v, 0), at(v, 1)) for v in (xs, ys, ds))
-    width, height = op("Sub", x1, x0), op("Sub", y1, y0)
+    # Sizes of bins are not differences of knots, which float32 knows to 1e-6 only.
+    x0, y0, width, height = (at(v, 0) for v in (xs, ys, widths, heights))
+    d0, d1 = at(ds, 0), at(ds, 1)
     slope = op("Div", height, width)
     eta = op("Div", op("Sub", clamped, y0), height)
     curvature = op("Sub", op("Add", d0, d1), op("Mul", slope, 2.0))
@@ -115,7 +116,8 @@ def _inverse_spline(graph: Graph, layer: AutoregressiveSpline, z: str, params: s
     return op("Where", op("Greater", op("Abs", z), bound), z, x)
 
 
-def _knots(graph: Graph, raw: str, layer: AutoregressiveSpline) -> str:
+def _knots(graph: Graph, raw: str, layer: AutoregressiveSpline) -> tuple[str, str]:
+    """All knots but the last (n, dim, bins), and sizes of the bins, of equal shape."""
     op, bins, bound = graph.op, layer.bins, layer.bound
     share = op("Softmax", raw, axis=-1)
     sizes = op("Add", op("Mul", share, 1 - bins * layer.min_bin), layer.min_bin)
@@ -123,4 +125,4 @@ def _knots(graph: Graph, raw: str, layer: AutoregressiveSpline) -> str:
     triangle = np.triu(np.ones((bins, bins - 1)))
     inner = op("Add", op("Mul", op("MatMul", sizes, triangle), 2 * bound), -bound)
     edge = op("Mul", op("Slice", raw, graph.integers(0), graph.integers(1), graph.integers(-1)), 0.0)
-    return op("Concat", op("Add", edge, -bound), inner, op("Add", edge, bound), axis=-1)
+    return op("Concat", op("Add", edge, -bound), inner, axis=-1), op("Mul", sizes, 2 * bound)

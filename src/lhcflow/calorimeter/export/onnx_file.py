@@ -129,7 +129,9 @@ def _log10(graph: Graph, energy: str) -> str:
 
 
 def _expit(graph: Graph, y: str, alpha: float) -> str:
-    shifted = graph.op("Add", graph.op("Sigmoid", y), -alpha)
+    # Not Sigmoid, which ONNX Runtime approximates to 1e-7 of 1: shares are as small as 1e-6.
+    share = graph.op("Reciprocal", graph.op("Add", graph.op("Exp", graph.op("Neg", y)), 1.0))
+    shifted = graph.op("Add", share, -alpha)
     return graph.op("Clip", graph.op("Mul", shifted, 1 / (1 - 2 * alpha)), 0.0, 1.0)
 
 
