@@ -100,7 +100,7 @@ def member_seeds(seed: int, members: int) -> list[int]:
     return [int(s) for s in np.random.SeedSequence((seed, 0xE5)).generate_state(members) >> 1]
 
 
-def _validated(estimator: Ensemble, X: ArrayLike, **arguments: Any) -> Any:
+def _validated(estimator: Ensemble, X: Any, **arguments: Any) -> Any:
     """Let scikit-learn check shapes and types, and say in one line what it found."""
     shape = getattr(X, "shape", ())
     if len(shape) == 1:  # scikit-learn's own message would print all of X
