@@ -1,12 +1,13 @@
 """The choice between VEGAS+ and the flow."""
 
 import numpy as np
+import pytest
 
 from lhcflow.integration import FlowSettings, Integrator, Vegas
 from lhcflow.integration.auto import Choice
 from lhcflow.integration.buffer import SampleBuffer
 from lhcflow.integration.evaluate import Integrand
-from lhcflow.integration.pilot import _recorded
+from lhcflow.integration.pilot import _recorded, run_pilot
 from lhcflow.integration.task import Task
 from lhcflow.integration.testfunctions import camel, polynomial
 
@@ -65,6 +66,14 @@ def test_hard_integrals_get_the_flow() -> None:
     assert abs(result.mean - f.exact) < 4.5 * result.sdev  # false alarm 7e-6
     assert result.sdev < 0.5 * vegas.sdev
     assert result.calls <= 30_000
+
+
+@pytest.mark.parametrize("calls", [20_000, 200_000, 20_000_000])
+def test_pilot_leaves_the_training_to_the_flow(calls: int) -> None:
+    job = task(calls=calls)
+    pilot = run_pilot(job, least=20)
+    assert len(pilot.buffer) <= 0.1 * job.training_calls + 2
+    assert pilot.size == min(calls // 50, 2000 if calls == 20_000 else 10_000)
 
 
 def test_auto_is_the_flow_where_it_takes_the_flow() -> None:

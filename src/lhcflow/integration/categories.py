@@ -80,8 +80,8 @@ def for_unweighting(
 
     A category is best drawn in proportion to its largest weights, ``p_k max(w)_k``; as maxima fluctuate,
     their place is taken by ``(mean of |w|^m)^(1/m)``, with the m that serves best on the half of the points
-    that did not fix it. m = 1 follows the integral, m = 2 the variance. A part of the probability, chosen too,
-    may be even: rare categories are known least.
+    that did not fix it. m = 1 follows the integral, m = 2 the variance. A part of the probability, chosen
+    too, may be even: rare categories are known least.
 
     Parameters
     ----------

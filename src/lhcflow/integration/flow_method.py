@@ -12,6 +12,7 @@ from .flow_training import Stage, Training, train_flow
 from .grid_start import tempered_grid
 from .guard import Probe, lost_mode_warnings
 from .latent import FlowProposal, LatentProposal
+from .mixture import MixtureProposal
 from .pilot import Pilot, run_pilot
 from .proposal import Proposal, Uniform
 from .results import Estimate, Result, combine
@@ -67,7 +68,7 @@ class Flowing:
     def train(self, enough: Callable[[Training], bool] = lambda training: False) -> Flowing:
         """Adapt the flow; ends early where the tolerance is in reach or progress has stopped."""
         task, training = self.task, self.training
-        calls = min(int(task.settings.share * task.calls), task.settings.most)
+        calls = task.training_calls
         known = len(training.buffer)
         grid_calls = max(int(GRID * calls) - known, int(GRID * calls / 2))
         start = time.monotonic()
@@ -125,9 +126,11 @@ class Flowing:
 
     def _sampled(self) -> Proposal:
         """The flow with the latent strata, where they are fine enough to describe more than noise."""
-        if self.vegas.strata.divisions.min() < FINE:
-            return self.proposal
-        return LatentProposal(self.proposal, self.vegas.proposal())
+        sampled: Proposal = self.proposal
+        if self.vegas.strata.divisions.min() >= FINE:
+            sampled = LatentProposal(self.proposal, self.vegas.proposal())
+        share = self.task.settings.defensive
+        return MixtureProposal([sampled, self.training.halfway], [1 - share, share]) if share else sampled
 
     def iterate(self, calls: int) -> Estimate:
         """One iteration of VEGAS+ on ``u -> f(x(u)) |dx/du|``, and adaptation of its strata for the next."""

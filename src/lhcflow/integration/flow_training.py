@@ -57,6 +57,8 @@ class FlowSettings:
     batch : points per step; a pair goes from its first to its second number by equal factors from stage to
         stage.
     rate : the largest learning rate of Adam.
+    defensive : share of the sampler's points that come from the flow as it was half-way through the training,
+        when the target was broader: it bounds the largest weights. The integral does without.
     zeros : fit to the points at which the integrand vanishes, too. The flow then ends sharply at edges, which
         helps the integral, but is also too low on their inner side, where the largest weights come from:
         without them events are unweighted more efficiently.
@@ -79,11 +81,14 @@ class FlowSettings:
     steps: int | None = None
     batch: int | tuple[int, int] = 512
     rate: float = 2e-3
+    defensive: float = 0.0
     zeros: bool = True
     clip: float = 5.0
     decay: float = 0.995
 
     def __post_init__(self) -> None:
+        if not 0 <= self.defensive < 1:
+            raise InputError(f"defensive is a share, 0 <= share < 1, got {self.defensive}")
         if not self.growth > 0:
             raise InputError(f"growth must be positive, got {self.growth}")
         if min(np.ravel(self.batch)) < 1:
@@ -184,8 +189,16 @@ class Training:
     @property
     def earliest(self) -> FlowProposal:
         """The flow as it was after the first stage, when the target was broadest."""
-        flows = [p for p in self.buffer.proposals if isinstance(p, FlowProposal)]
-        return flows[0] if flows else self.proposal
+        return self._flows[0] if self._flows else self.proposal
+
+    @property
+    def halfway(self) -> FlowProposal:
+        """The flow as it was in the middle of the training."""
+        return self._flows[len(self._flows) // 2] if self._flows else self.proposal
+
+    @property
+    def _flows(self) -> list[FlowProposal]:
+        return [p for p in self.buffer.proposals if isinstance(p, FlowProposal)]
 
     def use_grid(self, grid: VegasMap) -> None:
         """Put a VEGAS map under the flow; before the first stage."""

@@ -35,7 +35,7 @@ def _integrate_flow(task: Task) -> Result:
     rng = np.random.default_rng(task.seeds[2])
     s = task.settings
     training = MixedTraining(task.dim, training_seed, s, task.journal, categories=task.categories)
-    calls = min(int(s.share * task.calls), s.most)
+    calls = task.training_calls
     start = ChannelGrids.even(task.categories, task.dim, BINS[0])
     grid_calls = int(GRID * calls)
     grids = adapted_grids(

@@ -13,7 +13,7 @@ from .stratified_proposal import StratifiedProposal
 from .task import Task
 from .vegas import Vegas
 
-SHARE = 0.02  # of the calls in each iteration
+SHARE, OF_TRAINING = 0.02, 0.05  # of the calls, and of the training's calls at most, in each iteration
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Pilot:
 def run_pilot(task: Task, least: int) -> Pilot:
     """Two iterations with a small share of the calls each, but at least ``least`` calls."""
     vegas = Vegas(task.dim, seed=task.seeds[0])
-    size = max(int(SHARE * task.calls), least)
+    size = max(int(min(SHARE * task.calls, OF_TRAINING * task.training_calls)), least)
     buffer = SampleBuffer(task.dim)
     _, estimate = (_recorded(task, vegas, size, buffer) for _ in range(2))
     return Pilot(vegas, buffer, estimate, size)

@@ -58,6 +58,11 @@ class Task:
         """Calls set aside for the guard."""
         return min(int(PROBES * self.calls), MOST_PROBES)
 
+    @property
+    def training_calls(self) -> int:
+        """Calls that the training of a flow may spend, those of the pilot included."""
+        return min(int(self.settings.share * self.calls), self.settings.most)
+
     def driver(self, x: np.ndarray) -> np.ndarray:
         """The component (n,) of the integrand that drives the adaptation."""
         values = self.integrand(x)

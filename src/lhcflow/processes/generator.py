@@ -31,7 +31,7 @@ from .pdf import Pdf
 from .process import Process
 
 # Events need the sampler more than the integral: most of the calls train it, and cuts are its edges.
-EVENTS = FlowSettings(share=0.8, most=2_000_000, bins=16, zeros=False)
+EVENTS = FlowSettings(share=0.8, most=2_000_000, bins=16, zeros=False, defensive=0.1)
 Method = Literal["auto", "vegas", "flow", "bare"]
 BATCH = 20_000
 ENERGY = 91.188, 14000.0  # of lepton and proton colliders, GeV
