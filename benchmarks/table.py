@@ -125,7 +125,8 @@ def numbers() -> str:
             "Error of an integral after 200,000 calls (standard deviation over integral, per call); the"
             "\nfunctions are those of 2001.05486:",
             shown("integrand", list(methods), errors),
-            "Unweighting efficiency after 200,000 calls (0.1 % of the integral in overweight points):",
+            "Unweighting efficiency after 200,000 calls, for events after a million (0.1 % of the integral in"
+            "\noverweight points):",
             shown("integrand", list(methods), efficiencies),
         ]
     )
