@@ -35,7 +35,7 @@ def demo(
     ] = None,
     particle: Annotated[str, typer.Option(help="e+, e-, gamma, pi+ or pi-.")] = "e+",
     showers: Annotated[int, typer.Option("--showers", "-n", min=150, help="Geant4 showers.")] = 1000,
-    epochs: Annotated[int, typer.Option(min=1, help="Of the teacher; the student has twice as many.")] = 40,
+    epochs: Annotated[int, typer.Option(min=1, help="Of the teacher; the student has twice as many.")] = 30,
     seed: Seed = 0,
     json: Json = None,
     quiet: Quiet = False,
