@@ -27,7 +27,7 @@ def significance(seed):
 
 
 @pytest.mark.xfail(
-    reason="not reached: CWoLa on features that depend on m sculpts; KS p 3e-7, mean z -0.37 +- 0.09 (measured)"
+    reason="not reached: CWoLa on features that depend on m sculpts; KS p 3e-7, mean z -0.37 +- 0.09"
 )
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
