@@ -231,8 +231,8 @@ class Training:
         return done
 
     def _default_steps(self) -> int:
-        """More in many dimensions, and, as the square root, with more points than 200,000."""
-        return round((150 if self.dim <= 8 else 300) * max(len(self.buffer) / MANY, 1.0) ** 0.5)
+        """More in many dimensions, and, less than in proportion, with more points than 200,000."""
+        return round((150 if self.dim <= 8 else 300) * max(len(self.buffer) / MANY, 1.0) ** 0.75)
 
     def _draw(self, f: Evaluate, calls: int) -> float:
         """Put new points from a snapshot of the flow into the buffer; their sd/I."""
