@@ -8,6 +8,7 @@ from lhcflow.integration.auto import Choice
 from lhcflow.integration.buffer import SampleBuffer
 from lhcflow.integration.evaluate import Integrand
 from lhcflow.integration.pilot import _recorded, run_pilot
+from lhcflow.integration.results import Result
 from lhcflow.integration.task import Task
 from lhcflow.integration.testfunctions import camel, polynomial
 
@@ -97,3 +98,13 @@ def test_no_flow_where_vegas_is_nearly_done() -> None:
     assert not Choice(task(rtol=1e-2), spread=0.5, size=100_000).flow_may_pay()
     assert Choice(task(rtol=1e-4), spread=0.5, size=100_000).flow_may_pay()
     assert not Choice(task(), spread=0.01, size=100_000).flow_may_pay()
+
+
+def test_pilot_warns_of_what_the_flow_has_not() -> None:
+    pilot = run_pilot(task(), least=20)  # of the constant 1
+    less, near, more = (
+        Result(mean, 1e-4, np.array([[1e-8]]), 0.0, 0, 1.0, 1000) for mean in (0.5, 0.97, 1.5)
+    )
+    assert "possibly a lost mode" in pilot.warnings(less)[0]
+    assert pilot.warnings(near) == ()
+    assert pilot.warnings(more) == ()

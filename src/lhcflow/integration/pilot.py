@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .buffer import SampleBuffer
+from .guard import SHARE as MISSED
 from .guard import SIGMAS
 from .results import Estimate, Result
 from .stratified_proposal import StratifiedProposal
@@ -34,11 +35,14 @@ class Pilot:
     size: int
 
     def warnings(self, result: Result) -> tuple[str, ...]:
-        """A warning if VEGAS+ found more than ``result``; that it found less is nothing unusual."""
+        """A warning if VEGAS+ found clearly more than ``result``; that it found less is nothing unusual.
+
+        Errors from two points per stratum are themselves uncertain: small differences say nothing.
+        """
         mean, sdev = float(np.ravel(result.mean)[0]), float(np.ravel(result.sdev)[0])
         difference = (float(self.estimate.mean[0]) - mean) * np.sign(mean)
         combined = float(np.hypot(self.estimate.sdev[0], sdev))
-        if difference <= SIGMAS * combined:
+        if difference <= max(SIGMAS * combined, MISSED * abs(mean)):
             return ()
         return (
             f"VEGAS+ found {self.estimate.mean[0]:.4g} +- {self.estimate.sdev[0]:.2g}, "
