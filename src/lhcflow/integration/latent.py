@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import math
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -110,33 +110,13 @@ class FlowProposal(Proposal):
         return u
 
     def state(self) -> dict[str, np.ndarray]:
-        architecture = json.dumps(
-            {"dtype": str(self.flow.dtype).removeprefix("torch."), **describe(self.flow)}
-        )
-        weights = {
-            f"flow__{k.replace('.', '__')}": v.cpu().numpy() for k, v in self.flow.state_dict().items()
-        }
-        return {
-            "edges": self.grid.edges,
-            "architecture": np.frombuffer(architecture.encode(), dtype=np.uint8),
-            **weights,
-        }
+        return {"edges": self.grid.edges, **flow_state(self.flow)}
 
     @classmethod
     def from_state(cls, state: dict[str, np.ndarray]) -> Self:
-        description = json.loads(bytes(state["architecture"]).decode())
-        dtype = getattr(torch, description.pop("dtype"))
-        flow = build(description)
+        flow = flow_from_state(state)
         if not isinstance(flow, Flow):
             raise InputError("the saved proposal holds no flow")
-        flow.to(dtype)
-        flow.load_state_dict(
-            {
-                k.removeprefix("flow__").replace("__", "."): torch.as_tensor(np.array(v))
-                for k, v in state.items()
-                if k.startswith("flow__")
-            }
-        )
         return cls(flow, VegasMap(len(state["edges"]), edges=state["edges"]))
 
     def __repr__(self) -> str:
@@ -182,6 +162,29 @@ class LatentProposal(Proposal):
 
     def __repr__(self) -> str:
         return f"LatentProposal({self.flow!r}, {self.latent!r})"
+
+
+def flow_state(flow: Any) -> dict[str, np.ndarray]:
+    """Architecture, type and weights of a flow as arrays, for :meth:`Proposal.state`."""
+    architecture = json.dumps({"dtype": str(flow.dtype).removeprefix("torch."), **describe(flow)})
+    weights = {f"flow__{k.replace('.', '__')}": v.cpu().numpy() for k, v in flow.state_dict().items()}
+    return {"architecture": np.frombuffer(architecture.encode(), dtype=np.uint8), **weights}
+
+
+def flow_from_state(state: dict[str, np.ndarray]) -> Any:
+    """The inverse of :func:`flow_state`; other entries are left alone."""
+    description = json.loads(bytes(state["architecture"]).decode())
+    dtype = getattr(torch, description.pop("dtype"))
+    flow = build(description)
+    flow.to(dtype)
+    flow.load_state_dict(
+        {
+            k.removeprefix("flow__").replace("__", "."): torch.as_tensor(np.array(v))
+            for k, v in state.items()
+            if k.startswith("flow__")
+        }
+    )
+    return flow
 
 
 def normal_cdf(y: np.ndarray) -> np.ndarray:

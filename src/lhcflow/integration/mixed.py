@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import math
 from typing import Any, Self
 
@@ -14,11 +13,11 @@ from scipy.special import ndtri
 from torch import Tensor
 
 from ..errors import InputError
-from ..flows import AutoregressiveCategorical, MixedFlow, build, describe
+from ..flows import AutoregressiveCategorical, MixedFlow
 from ..flows.builders import coupling_spline
 from .categories import Categories, drawn
 from .channel_grids import ChannelGrids
-from .latent import CHUNK, EDGE, normal_cdf
+from .latent import CHUNK, EDGE, flow_from_state, flow_state, normal_cdf
 from .proposal import Proposal, inside
 
 EVEN = 0.15  # share of the training's points that is spread evenly over categories
@@ -147,27 +146,14 @@ class MixedProposal(Proposal):
         return np.concatenate([number[:, None], y], axis=1), log_jacobian
 
     def state(self) -> dict[str, np.ndarray]:
-        description = {"dtype": str(self.flow.dtype).removeprefix("torch."), **describe(self.flow)}
-        weights = {f"flow__{k.replace('.', '__')}": v.numpy() for k, v in self.flow.state_dict().items()}
-        text = np.frombuffer(json.dumps(description).encode(), dtype=np.uint8)
         grids = self.grids.with_probability(self.probability).state()
-        return {**grids, "architecture": text, **weights}
+        return {**grids, **flow_state(self.flow)}
 
     @classmethod
     def from_state(cls, state: dict[str, np.ndarray]) -> Self:
-        description = json.loads(bytes(state["architecture"]).decode())
-        dtype = getattr(torch, description.pop("dtype"))
-        flow = build(description)
+        flow = flow_from_state(state)
         if not isinstance(flow, MixedFlow):
             raise InputError("the saved proposal holds no flow of discrete and continuous variables")
-        flow.to(dtype)
-        flow.load_state_dict(
-            {
-                k.removeprefix("flow__").replace("__", "."): torch.as_tensor(np.array(v))
-                for k, v in state.items()
-                if k.startswith("flow__")
-            }
-        )
         grids = ChannelGrids.from_state(state)
         return cls(flow, grids, grids.probability)
 
