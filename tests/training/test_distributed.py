@@ -50,7 +50,8 @@ import torch
 from test_distributed import distributed, train
 flow = train(sys.argv[2], sys.argv[3])
 weights = torch.cat([p.detach().flatten() for p in flow.parameters()])
-print(distributed.size(), weights.sum().item(), weights.norm().item())
+# One write, so that the lines of the ranks do not mix.
+sys.stdout.write(f"{distributed.size()} {weights.sum().item()} {weights.norm().item()}\\n")
 """
 
 
