@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import tempfile
 from pathlib import Path
 
 from ...errors import InputError
@@ -52,8 +51,7 @@ def data_sets() -> Path | None:
 
 def hide_data_sets() -> None:
     """Make geant4_pybind importable without data sets: it asks for a download unless each variable is set."""
-    empty = tempfile.mkdtemp(prefix="lhcflow-geant4-")
     # The table of nuclear levels is opened in any case; it may be empty.
-    (Path(empty) / "ENSDFSTATE.dat").touch()
+    empty = str(Path(__file__).with_name("no_data"))
     for variable in ("GEANT4_DATA_DIR", *_NEEDED, *_OTHERS):
         os.environ[variable] = empty
