@@ -1,10 +1,13 @@
 """Integrations that are stopped anywhere and go on: the same numbers, and nothing evaluated twice."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from lhcflow import InputError
 from lhcflow.integration import FlowSettings, Integrator, journal
+from lhcflow.integration.divergences import divergence_named
 from lhcflow.integration.evaluate import Integrand
 from lhcflow.integration.testfunctions import camel
 
@@ -91,6 +94,21 @@ def test_records_of_another_integration(tmp_path) -> None:
         later.unlink()
     with pytest.raises(InputError, match="took another way"):
         run(lambda x: x[:, 0] ** 4, "flow", 3000, checkpoint=tmp_path / "c", resume=True)
+
+
+def test_a_divergence_given_as_a_function_is_known_by_its_name(tmp_path) -> None:
+    """Another process has the same function at another address."""
+
+    def resumed(divergence) -> float:
+        settings = replace(SMALL, divergence=divergence)
+        integrator = Integrator(2, seed=3, method="flow", settings=settings)
+        return integrator.integrate(camel(2), calls=3000, checkpoint=tmp_path / "c", resume=True).mean
+
+    assert resumed(divergence_named("chernoff", alpha=0.3)) == resumed(
+        divergence_named("chernoff", alpha=0.3)
+    )
+    with pytest.raises(InputError, match="settings"):
+        resumed(divergence_named("chernoff", alpha=0.4))
 
 
 def test_bad_folders(tmp_path) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
 
 from ..errors import InputError
+from ..training.trainer import name_of
 from .auto import integrate_auto
 from .categories import Categories
 from .evaluate import Function, Integrand
@@ -125,7 +127,8 @@ class Integrator:
         if checkpoint is not None:
             asked = {"dim": self.dim, "method": self.method, "seed": [list(s.spawn_key) for s in seeds]}
             asked |= {"entropy": self._seed.entropy, "calls": calls, "rtol": rtol, "atol": atol, "cost": cost}
-            journal = Journal(checkpoint, asked | {"settings": repr(self.settings)}, resume)
+            settings = replace(self.settings, divergence=name_of(self.settings.divergence))
+            journal = Journal(checkpoint, asked | {"settings": repr(settings)}, resume)
         task = Task(
             integrand, calls, rtol, atol, cost, quiet, seeds, self.settings, before, journal, self.categories
         )

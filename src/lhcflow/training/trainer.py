@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -236,7 +237,7 @@ def name_of(thing: Any) -> Any:
     """A name for the settings of a checkpoint: of plain values themselves, of functions their own."""
     if isinstance(thing, str | int | float | None):
         return thing
-    return getattr(thing, "__qualname__", None) or repr(thing).split(" at 0x")[0]
+    return getattr(thing, "__qualname__", None) or re.sub(" at 0x[0-9a-f]+", "", repr(thing))
 
 
 def _build_optimizer(
