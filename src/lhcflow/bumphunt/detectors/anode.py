@@ -12,7 +12,8 @@ class Anode(GenerativeDetector):
     """Density of the data in the signal region over that of the background, both learned by flows.
 
     The score is ``log p_in(x | m) - log p_out(x | m)``: the first flow is trained inside the region, the
-    second in the sidebands.
+    second in the sidebands. Outside the region, where the first knows nothing, both are taken at the nearest
+    end of it: what it extrapolates to would shape the spectrum behind a cut.
 
     Parameters
     ----------
@@ -42,6 +43,7 @@ class Anode(GenerativeDetector):
         self.inside_ = self._density(5, thaw=True).fit(data.X[data.inside], data.m[data.inside], limits)
 
     def _score(self, X: Array, m: Array) -> Array:
+        m = self.region_.clip(m)
         # Both have the same limits: beyond them the densities without their edge still compare.
         outside, log_det_outside = self.density_.preprocessing_.forward(X)
         inside, log_det_inside = self.inside_.preprocessing_.forward(X)

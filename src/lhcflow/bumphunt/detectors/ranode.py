@@ -117,8 +117,7 @@ class RAnode(GenerativeDetector):
 
     def _score(self, X: Array, m: Array) -> Array:
         z, _ = self.density_.preprocessing_.forward(X)
-        width = self.region_.width
-        t, _ = self._logit(np.clip(m, self.region_.low + 1e-3 * width, self.region_.high - 1e-3 * width))
+        t, _ = self._logit(self.region_.clip(m, margin=1e-3))
         x = torch.as_tensor(z, dtype=torch.float32)
         context = torch.as_tensor(t, dtype=torch.float32)[:, None]
         logs = []
