@@ -172,6 +172,19 @@ def peak_rows(jobs: dict[str, dict]) -> list[list[object]]:
     return table
 
 
+def pull_rows(jobs: dict[str, dict]) -> list[list[object]]:
+    """Runs, mean and rms of their pulls, the largest, and the chance of one as large in so many runs."""
+    table: list[list[object]] = []
+    for method in METHODS:
+        pulls = np.array([v["pull"] for k, v in jobs.items() if f"/{method}/" in k])
+        if not len(pulls):
+            continue
+        largest = np.abs(pulls).max()
+        chance = -math.expm1(len(pulls) * math.log1p(-math.erfc(largest / math.sqrt(2))))
+        table.append([method, len(pulls), pulls.mean(), math.sqrt((pulls**2).mean()), largest, chance])
+    return table
+
+
 def report(jobs: dict[str, dict], command: str, path: Path) -> None:
     head = ["problem", "method", "runs", "good", "wrong, no warning", "median", "worst", "target"]
     document = {
@@ -189,6 +202,9 @@ def report(jobs: dict[str, dict], command: str, path: Path) -> None:
             {"title": "camel16: both peaks? Share of the integral in the lower one, exactly 0.5",
              "columns": ["method", "seeds", "within 0.01", "warned", "neither", "farthest", "largest pull"],
              "rows": peak_rows(jobs)},
+            {"title": "Pulls of all runs: (integral - exact value) / error",
+             "columns": ["method", "runs", "mean", "rms", "largest", "chance of one as large"],
+             "rows": pull_rows(jobs)},
         ],
         "notes": [
             "Good are runs with |pull| < 3 that reached the goal; others are not in the median.",

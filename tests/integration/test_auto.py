@@ -69,12 +69,20 @@ def test_hard_integrals_get_the_flow() -> None:
     assert result.calls <= 30_000
 
 
-@pytest.mark.parametrize("calls", [20_000, 200_000, 20_000_000])
-def test_pilot_leaves_the_training_to_the_flow(calls: int) -> None:
+@pytest.mark.parametrize(
+    ("calls", "training", "size"),
+    [
+        (20_000, 8000, 400),
+        (200_000, 80_000, 4000),
+        (2_000_000, 200_000, 10_000),
+        (20_000_000, 1_000_000, 50_000),
+    ],
+)
+def test_pilot_leaves_the_training_to_the_flow(calls: int, training: int, size: int) -> None:
     job = task(calls=calls)
     pilot = run_pilot(job, least=20)
     assert len(pilot.buffer) <= 0.1 * job.training_calls + 2
-    assert pilot.size == min(calls // 50, 2000 if calls == 20_000 else 10_000)
+    assert (job.training_calls, pilot.size) == (training, size)
 
 
 def test_auto_is_the_flow_where_it_takes_the_flow() -> None:

@@ -46,7 +46,8 @@ class FlowSettings:
     layers, hidden, bins, bound : of the rational-quadratic coupling flow, with a learnable rotation in
         front of every second layer. ``bins`` None takes 16 up to three dimensions and 10 beyond.
     divergence : name, or sum of names, see :mod:`lhcflow.integration.divergences`.
-    share, most : of the calls, but at most so many, go into the training; the rest make the estimate.
+    share, most : of the calls, but at most so many or a twentieth of them, go into the training; the rest
+        make the estimate.
     stages : batches of points in which the training calls are spent, after the first.
     growth : calls of the last stage over those of the second; they grow by equal factors. Above 1, early
         stages, whose points are spread widely, are short.

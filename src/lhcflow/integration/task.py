@@ -15,6 +15,7 @@ from .results import Estimate
 
 PROBES = 0.02  # share of the calls for the guard
 MOST_PROBES = 20_000
+OF_MANY = 0.05  # share of the calls that trains in any case: a large budget is for a small error
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,8 @@ class Task:
     @property
     def training_calls(self) -> int:
         """Calls that the training of a flow may spend, those of the pilot included."""
-        return min(int(self.settings.share * self.calls), self.settings.most)
+        most = max(self.settings.most, int(OF_MANY * self.calls))
+        return min(int(self.settings.share * self.calls), most)
 
     def driver(self, x: np.ndarray) -> np.ndarray:
         """The component (n,) of the integrand that drives the adaptation."""
