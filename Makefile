@@ -61,8 +61,11 @@ test: $(VENV)/.installed-test
 test-all: $(VENV)/.installed-test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "slow or not slow"
 
-# Peers are taken from their wheels or sources as they come; a script alone: python benchmarks/NAME.py --help
-BENCHMARKS = $(filter-out table,$(basename $(notdir $(wildcard benchmarks/*.py))))
+# Peers are taken from their wheels or sources as they come. All of it takes most of a day; jobs that stand in the
+# JSON files of integration, generation, detectors and table are not run again. Three scripts need showers, a model
+# or the code of the CaloChallenge, and are run by hand: python benchmarks/NAME.py --help
+BY_HAND := calo_quality calo_onnx calo_evaluation
+BENCHMARKS = $(filter-out table $(BY_HAND),$(basename $(notdir $(wildcard benchmarks/*.py))))
 bench: $(VENV)/.installed
 	$(INSTALL) -r benchmarks/requirements.txt
 	@for name in $(BENCHMARKS); do echo "== $$name"; \

@@ -17,7 +17,7 @@ START, END = "<!-- numbers: written by benchmarks/table.py -->\n", "<!-- end of 
 HEAD = """# Benchmarks
 
 Written by `benchmarks/table.py` from the JSON files in `docs/results`; each section names the command that
-makes its file. `make bench` runs them all. Peers are installed from `benchmarks/requirements.txt`.
+makes its file. `make bench` runs all that need no files. Peers are installed from `benchmarks/requirements.txt`.
 """
 
 
