@@ -44,7 +44,7 @@ def main() -> None:
         largest = max(largest, float((made.sum(1) / inputs[0][:, 0]).max()))
     seconds = time.process_time() - start
     parts = example(model, BATCH, seed=12345)  # type: ignore[arg-type]
-    expected = model.decode(parts[0][:, 0], *parts[1:]).numpy()  # type: ignore[operator]
+    expected = model.decode(parts[0][:, 0], *parts[1:]).numpy()
     found = runtime.run([OUTPUT], feeds("lhcflow", *(t.numpy() for t in parts)))[0]
     difference = float((np.abs(found - expected) / parts[0].numpy()).max())
     single = [t.numpy()[:1] for t in parts]

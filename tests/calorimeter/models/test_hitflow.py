@@ -160,7 +160,8 @@ def test_decode_is_sampling_from_given_numbers(trained):
     generator.manual_seed(9)
     latent = trained.energies.flow.base.sample(2, generator)
     chances, normal = torch.rand(2, 12, generator=generator), torch.randn(2, 12, generator=generator)
-    assert torch.equal(trained.decode(incident, latent, chances, normal), sampled)
+    decoded = trained.decode(incident, latent, chances, normal)  # in float64, sampling in float32
+    torch.testing.assert_close(decoded, sampled, rtol=2e-4, atol=1e-4)
 
 
 def test_cells_of_calogan():

@@ -6,7 +6,6 @@ import math
 from typing import Any
 
 import numpy as np
-from torch import nn
 
 from ...errors import InputError
 from ...flows import AutoregressiveSpline, Flow, Permutation
@@ -67,11 +66,17 @@ def _linear(graph: Graph, layer: Any, x: str) -> str:
 
 
 def _activate(graph: Graph, net: MADE, x: str) -> str:
-    if net.activation_name == "silu":
-        return graph.op("Mul", x, graph.op("Sigmoid", x))
-    kinds = {"relu": "Relu", "leaky_relu": "LeakyRelu", "elu": "Elu", "tanh": "Tanh"}
-    slope = {"alpha": 0.01} if isinstance(net.activation, nn.LeakyReLU) else {}
-    return graph.op(kinds[net.activation_name], x, **slope)
+    # In operations that old ONNX Runtimes have for float64 too.
+    op = graph.op
+    match net.activation_name:
+        case "silu":
+            return op("Mul", x, op("Sigmoid", x))
+        case "leaky_relu":
+            return op("Max", x, op("Mul", x, 0.01))
+        case "elu":
+            return op("Max", x, op("Add", op("Exp", op("Min", x, 0.0)), -1.0))
+        case name:
+            return op({"relu": "Relu", "tanh": "Tanh"}[name], x)
 
 
 def _inverse_spline(graph: Graph, layer: AutoregressiveSpline, z: str, params: str) -> str:
@@ -80,13 +85,13 @@ def _inverse_spline(graph: Graph, layer: AutoregressiveSpline, z: str, params: s
     widths, heights, raw = graph.ops("Split", 3, params, graph.integers(bins, bins, bins - 1), axis=-1)
     (xs, widths), (ys, heights) = (_knots(graph, w, layer) for w in (widths, heights))
     shift = math.log(math.expm1(1 - layer.min_derivative))
-    ds = op("Add", op("Softplus", op("Add", raw, shift)), layer.min_derivative)
+    ds = op("Add", _softplus(graph, op("Add", raw, shift)), layer.min_derivative)
     ds = op("Pad", ds, graph.integers(0, 0, 1, 0, 0, 1), 1.0)
 
     clamped = op("Clip", z, -bound, bound)
     column = op("Unsqueeze", clamped, graph.integers(-1))
     inner = op("Slice", ys, graph.integers(1), graph.integers(bins), graph.integers(-1))
-    above = op("Cast", op("GreaterOrEqual", column, inner), to=1)
+    above = graph.number(op("GreaterOrEqual", column, inner))
     # The bin as a row of zeros and a one: products with it pick a bin without gathering.
     ones = op("Add", op("Mul", column, 0.0), 1.0)
     left = op("Concat", ones, above, axis=-1)
@@ -114,6 +119,13 @@ def _inverse_spline(graph: Graph, layer: AutoregressiveSpline, z: str, params: s
     theta = op("Clip", op("Div", numerator, denominator), 0.0, 1.0)
     x = op("Clip", op("Add", x0, op("Mul", width, theta)), -bound, bound)
     return op("Where", op("Greater", op("Abs", z), bound), z, x)
+
+
+def _softplus(graph: Graph, x: str) -> str:
+    if graph.dtype == np.float32:
+        return graph.op("Softplus", x)  # in float64 only the newest ONNX Runtimes have it
+    small = graph.op("Log", graph.op("Add", graph.op("Exp", graph.op("Neg", graph.op("Abs", x))), 1.0))
+    return graph.op("Add", graph.op("Relu", x), small)
 
 
 def _knots(graph: Graph, raw: str, layer: AutoregressiveSpline) -> tuple[str, str]:

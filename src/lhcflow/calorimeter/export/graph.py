@@ -1,4 +1,4 @@
-"""A builder of ONNX graphs: one call per operation, float32."""
+"""A builder of ONNX graphs: one call per operation."""
 
 from __future__ import annotations
 
@@ -14,13 +14,16 @@ _OPSET, _IR_VERSION = 18, 8
 class Graph:
     """Nodes and constants of a graph; values are the names that :meth:`op` returns.
 
+    Inputs and output are float32. Between them all is float32, or float64 if ``double``.
+
     Examples
     --------
     >>> graph = Graph()
     >>> y = graph.op("Mul", graph.input("x", 3), 2.0)
     """
 
-    def __init__(self) -> None:
+    def __init__(self, double: bool = False) -> None:
+        self.dtype = np.float64 if double else np.float32
         self._nodes: list[Any] = []
         self._constants: dict[tuple, str] = {}
         self._initializers: list[Any] = []
@@ -33,18 +36,28 @@ class Graph:
         self._inputs.append(
             onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["batch", width])
         )
-        return name
+        return self.number(name)
 
-    def constant(self, value: Any, dtype: Any = np.float32) -> str:
-        """A constant; equal ones are stored once."""
+    def constant(self, value: Any, dtype: Any = None) -> str:
+        """A constant of the graph's numbers, or of ``dtype``; equal ones are stored once."""
         import onnx
 
-        array = np.ascontiguousarray(value, dtype).reshape(np.shape(value))
+        array = np.ascontiguousarray(value, dtype or self.dtype).reshape(np.shape(value))
+        short = array.astype(np.float32) if array.dtype == np.float64 else array
+        exact = np.array_equal(short, array)  # as weights are, which so take half of the file
         key = (array.dtype.str, array.shape, array.tobytes())
         if key not in self._constants:
-            self._constants[key] = f"c{len(self._constants)}"
-            self._initializers.append(onnx.numpy_helper.from_array(array, self._constants[key]))
+            name = f"c{len(self._constants)}"
+            self._initializers.append(onnx.numpy_helper.from_array(short if exact else array, name))
+            self._constants[key] = self.number(name) if exact and short is not array else name
         return self._constants[key]
+
+    def number(self, value: str) -> str:
+        """A value of another type, such as a truth value, as one of the graph's numbers."""
+        import onnx
+
+        kind = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(self.dtype))
+        return self.op("Cast", value, to=kind)
 
     def op(self, kind: str, *inputs: Any, **attributes: Any) -> str:
         """Append an operation; inputs are names, or numbers and arrays, which become constants."""
@@ -71,7 +84,8 @@ class Graph:
         """The finished model, whose output (batch, width) is the value ``output`` under the name ``name``."""
         import onnx
 
-        nodes = [*self._nodes, onnx.helper.make_node("Identity", [output], [name])]
+        cast = onnx.helper.make_node("Cast", [output], [name], to=onnx.TensorProto.FLOAT)
+        nodes = [*self._nodes, cast]
         result = onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["batch", width])
         graph = onnx.helper.make_graph(nodes, "lhcflow", self._inputs, [result], self._initializers)
         made = onnx.helper.make_model(

@@ -142,9 +142,9 @@ class CaloFlow(ShowerModel):
         energies = self.energies.sample(incident, generator)
         return self.voxels.sample(incident, energies, generator)
 
-    @torch.no_grad()
-    def decode(self, incident: Tensor, latent_energies: Tensor, latent_voxels: Tensor) -> Tensor:
-        """Showers (n, V) in MeV of points (n, L) and (n, V) in the latent spaces of flows I and II."""
+    def _decode(self, incident: Tensor, *latent: Tensor) -> Tensor:
+        """Showers of points (n, L) and (n, V) in the latent spaces of flows I and II."""
+        latent_energies, latent_voxels = latent
         energies = self.energies.decode(incident, latent_energies)
         return self.voxels.decode(incident, energies, latent_voxels)
 

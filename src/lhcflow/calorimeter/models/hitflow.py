@@ -159,9 +159,9 @@ class HitFlow(ShowerModel):
         return {"energies": history}
 
     def powers(self, incident: Tensor, energies: Tensor) -> Tensor:
-        """Products of up to two standardised log energies (n, powers), from MeV, in float32."""
+        """Products of up to two standardised log energies (n, powers), from MeV."""
         logs = torch.cat([incident.double()[:, None], energies.double().clamp_min(1.0)], 1).log10()
-        c = ((logs.float() - self.centre) / self.width).clamp(-_LIMIT, _LIMIT)
+        c = ((logs.to(self.centre.dtype) - self.centre) / self.width).clamp(-_LIMIT, _LIMIT)
         c = torch.cat([torch.ones_like(c[:, :1]), c], 1)
         rows, columns = torch.triu_indices(c.shape[1], c.shape[1])
         return c[:, rows] * c[:, columns]
@@ -259,7 +259,7 @@ class HitFlow(ShowerModel):
             z = (mean + scale.exp() * latent[:, index]).clamp(-_LIMIT, _LIMIT)
             logs = given.mean[:, index] + sigma[:, index] * self.unscore(z, index)
             share, z = torch.where(hit, logs.clamp_max(0.0).exp(), 0.0), torch.where(hit, z, 0.0)
-            surplus = hit.float() - expected[:, index]
+            surplus = hit.to(z.dtype) - expected[:, index]
             links[:, index], links[:, index + cells], shares[:, index] = surplus, z, share
             total = total + self.summary(share, surplus, z, step)
         voxels = shares.double()
@@ -281,10 +281,10 @@ class HitFlow(ShowerModel):
         given = self.conditions(self.powers(incident, energies))
         spread = self.layers.spread(energies)
         shares = torch.where(hit, voxels / spread.clamp_min(1e-300), 1.0)
-        t = (shares.log().float() - given.mean) * (-given.scale).exp()
+        t = (shares.log().to(given.mean.dtype) - given.mean) * (-given.scale).exp()
         z, slope = self.score(t, slice(None))
-        z, surplus = torch.where(hit, z.clamp(-_LIMIT, _LIMIT), 0.0), hit.float() - given.odds.sigmoid()
-        shares = torch.where(hit, shares, 0.0).float()
+        z, surplus = torch.where(hit, z.clamp(-_LIMIT, _LIMIT), 0.0), hit.to(z.dtype) - given.odds.sigmoid()
+        shares = torch.where(hit, shares, 0.0).to(z.dtype)
         links = torch.cat([surplus, z], 1)
         total = links.new_zeros(len(links), 3 * len(self.layers.sizes))
         probability, latent, log_prob = torch.zeros_like(z), torch.zeros_like(z), z.new_zeros(len(z)).double()
@@ -317,10 +317,9 @@ class HitFlow(ShowerModel):
         chances = torch.rand(shape, generator=generator)
         return self.decode_cells(incident, energies, chances, torch.randn(shape, generator=generator))
 
-    @torch.no_grad()
-    def decode(self, incident: Tensor, latent_energies: Tensor, chances: Tensor, latent: Tensor) -> Tensor:
-        """Showers (n, V) in MeV of normal numbers (n, L) and those of :meth:`decode_cells`."""
-        return self.decode_cells(incident, self.energies.decode(incident, latent_energies), chances, latent)
+    def _decode(self, incident: Tensor, *latent: Tensor) -> Tensor:
+        """Showers of normal numbers (n, L) and of what :meth:`decode_cells` takes."""
+        return self.decode_cells(incident, self.energies.decode(incident, latent[0]), *latent[1:])
 
     def config(self) -> dict[str, Any]:
         return {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
@@ -25,7 +26,8 @@ BLOCK = 256
 class ShowerModel(Component):
     """A generative model of showers in a calorimeter of ``layers``; energies are in MeV.
 
-    Subclasses give ``train_on`` and ``_sample(incident, generator)``.
+    Subclasses give ``train_on``, ``_sample(incident, generator)`` and, if they can be exported,
+    ``_decode(incident, *latent)``.
     """
 
     def __init__(self, layers: Sequence[int]) -> None:
@@ -49,6 +51,19 @@ class ShowerModel(Component):
 
     def _sample(self, incident: Tensor, generator: torch.Generator) -> Tensor:
         raise NotImplementedError
+
+    def _decode(self, incident: Tensor, *latent: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    @torch.no_grad()
+    def decode(self, incident: Tensor, *latent: Tensor) -> Tensor:
+        """Showers (n, V) in MeV of points in the latent spaces, see the model's ``_decode``.
+
+        All in float64, unlike :meth:`sample`: a steep flow amplifies what float32 rounds away, and exports
+        are compared with this.
+        """
+        exact = copy.deepcopy(self).double().eval()
+        return exact._decode(incident.double(), *(x.double() for x in latent))
 
     def batches(
         self, incident: NDArray[np.floating[Any]] | Sequence[float], seed: int = 0

@@ -27,11 +27,23 @@ class Names(StrEnum):
     fastcalosim = "fastcalosim"
 
 
+class Precision(StrEnum):
+    """What an ONNX graph computes in."""
+
+    auto = "auto"
+    single = "single"
+    double = "double"
+
+
 def export(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a training, or its model file.")],
     out: Annotated[Path, typer.Option("--out", metavar="PATH", help="The .onnx file, or a folder for C++.")],
     format: Annotated[Format, typer.Option(help="onnx for students, cpp for teachers too.")] = Format.onnx,
     names: Annotated[Names, typer.Option(help="Names of the graph's inputs.")] = Names.lhcflow,
+    precision: Annotated[
+        Precision,
+        typer.Option(help="Of the graph's arithmetic; auto: double where single differs from the model."),
+    ] = Precision.auto,
     json: Json = None,
     quiet: Quiet = False,
 ) -> None:
@@ -49,11 +61,13 @@ def export(
     if format == Format.onnx:
         if out.is_dir():
             raise InputError(f"--out {out} is a folder: give a file, such as {out / 'model.onnx'}")
-        results |= {"files": [str(out)], "difference": export_onnx(model, out, names.value)}
+        difference, chosen = export_onnx(model, out, names.value, precision.value)
+        results |= {"files": [str(out)], "difference": difference, "precision": chosen}
         inputs = ", ".join(INPUTS[names.value])
         screen.print(f"{out}: {inputs} -> {OUTPUT}", markup=False)
         screen.print(
-            f"differs from the model by {results['difference']:.1e} of the incident energy", markup=False
+            f"{chosen} precision, differs from the model by {difference:.1e} of the incident energy",
+            markup=False,
         )
     else:
         results["files"] = [str(path) for path in export_cpp(model, out)]
