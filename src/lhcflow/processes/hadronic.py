@@ -3,39 +3,40 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import permutations
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from ..errors import InputError
 from ..integration.categories import Categories
 from .boson_jets import BosonJets, Resonance
+from .category_shares import ITERATIONS, optimised_shares
 from .couplings import Parameters
 from .events import Events
 from .integrand import GEV2_PB
 from .jet_cuts import JetCuts
+from .luminosities import Luminosities, of_pairs
 from .particles import by_pdg
 from .partonic import PartonicGroup, partonic_channels
 from .pdf import Pdf
+from .providers import AmplitudeProvider
 from .scales import Scale
 
 DEFAULT_PDF = "NNPDF31_nnlo_as_0118_luxqed"
 DEFAULT_SCALE = "m_t"
-SETUP = 1000, 5  # points per five categories and iteration, and iterations, that fix the shares
-LEAST = 0.02  # share of a category, relative to an even one
-SUMMED_JETS = 1  # up to so many jets all partonic channels are summed at each point
+POINTS = 1000  # per five categories and iteration, that fix their shares
 
 
 class HadronicCrossSection:
     """The integrand of p p -> two leptons + jets: calling it gives pb, zero outside the cuts.
 
-    A point of the unit cube is a point of one channel of :class:`BosonJets`. With up to one jet the value is
-    the sum over all partonic channels; with more, a group of them is chosen like a channel of phase space, as
-    summing would cost dozens of matrix elements. If there is anything to choose, the first coordinate does:
-    category k has the share ``weights[k]`` of it. Channels that differ only by an exchange of jets which the
-    group does not tell apart are one category: the first of them is sampled, for all.
+    A point of the unit cube is a point of one channel of :class:`BosonJets`. The value is the sum over all
+    partonic channels; or a group of them is chosen like a channel of phase space. If there is anything to
+    choose, the first coordinate does: category k has the share ``weights[k]`` of it. Channels that differ
+    only by an exchange of jets which a chosen group does not tell apart are one category: the first of them
+    is sampled, for all.
 
     Parameters
     ----------
@@ -53,7 +54,13 @@ class HadronicCrossSection:
     alpha_s : float, optional
         A coupling that does not run.
     weights : array (categories,), optional
-        Even ones if None; see :func:`optimised_categories`.
+        Even ones if None; see :meth:`optimised`.
+    providers : mapping of str to AmplitudeProvider, optional
+        Amplitudes from elsewhere, by the process of the group that they stand for, such as
+        ``"u d~ > e+ ve g"`` (see `groups`); they see momenta as that process has them.
+    partons : {"summed", "sampled"}
+        Partonic channels are summed at each point, which makes weights that vary much less, or one group of
+        them is chosen: for amplitudes so slow that dozens of them cost more than that.
 
     Attributes
     ----------
@@ -76,16 +83,20 @@ class HadronicCrossSection:
         parameters: Parameters | Mapping[str, float] | None = None,
         alpha_s: float | None = None,
         weights: np.ndarray | list[float] | None = None,
+        providers: Mapping[str, AmplitudeProvider] | None = None,
+        partons: Literal["summed", "sampled"] = "summed",
     ) -> None:
         if process.split(">")[0].split() != ["p", "p"]:
             raise InputError(f"{process!r}: a hadronic cross section starts with 'p p >'")
         if isinstance(energy, bool) or not isinstance(energy, int | float) or not 0 < energy < np.inf:
             raise InputError(f"the energy must be a positive number of GeV, got {energy!r}")
+        if partons not in ("summed", "sampled"):
+            raise InputError(f"partons must be 'summed' or 'sampled', got {partons!r}")
         self.name = " ".join(process.split())
         self.parameters = Parameters.of(parameters)
         self.energy, self.cuts, self.scale = float(energy), cuts or JetCuts(), Scale(scale)
         self.alpha_s = alpha_s
-        self.groups: list[PartonicGroup] = partonic_channels(self.name, self.parameters)
+        self.groups = _with_providers(partonic_channels(self.name, self.parameters), providers or {})
         final = self.groups[0].pdg[2:]
         leptons = [2 + i for i, pdg in enumerate(final) if by_pdg(pdg).is_lepton]
         self.jets = [2 + i for i, pdg in enumerate(final) if not by_pdg(pdg).is_lepton]
@@ -103,8 +114,8 @@ class HadronicCrossSection:
         self.pdf = Pdf(pdf) if isinstance(pdf, str) else pdf
         if self.jets and alpha_s is None:
             self.pdf.alpha_s(np.array([self.parameters.mz]))  # a set without alpha_s is refused here
-        summed = len(self.jets) <= SUMMED_JETS
-        groups = [None] if summed else list(range(len(self.groups)))
+        self._luminosities = Luminosities(self.groups, self.pdf)
+        groups = [None] if partons == "summed" else list(range(len(self.groups)))
         first = [self._representatives(g) for g in groups]
         self.categories = [(g, c) for g, row in zip(groups, first, strict=True) for c in sorted(set(row))]
         number = {category: k for k, category in enumerate(self.categories)}
@@ -114,8 +125,8 @@ class HadronicCrossSection:
         )
         self.members = np.bincount(self.category_of.ravel())
         self.weights = self._normalised(weights)
-        # from the order of the phase space (leptons, jets) to that of the process
-        self._order = np.argsort([0, 1, *leptons, *self.jets])
+        # of the phase space: leptons, jets
+        self._order = np.array([0, 1, *leptons, *self.jets])
 
     def _representatives(self, group: int | None) -> list[int]:
         """For each channel the first of those that differ from it by an exchange of equal jets."""
@@ -152,8 +163,8 @@ class HadronicCrossSection:
         """With optimised shares of the categories, if there are any; and the evaluations that it took."""
         if not self.discrete:
             return self, 0
-        points = SETUP[0] * max(len(self.categories) // 5, 2)
-        return self.with_weights(optimised_categories(self, seed, points, SETUP[1])), points * SETUP[1]
+        points = POINTS * max(len(self.categories) // 5, 2)
+        return self.with_weights(optimised_shares(self, seed, points)), points * ITERATIONS
 
     @property
     def beam_particles(self) -> tuple[tuple[int, float], tuple[int, float]]:
@@ -228,9 +239,9 @@ class HadronicCrossSection:
         momenta, good = np.zeros((len(u), self.phase_space.particles, 4)), np.zeros(len(u), dtype=bool)
         inner = u[:, 1:] if self.discrete else u
         for c in np.unique(channel):
-            mine = channel == c
+            mine = np.flatnonzero(channel == c)
             momenta[mine], good[mine] = self.phase_space.generate(inner[mine], int(c))
-        return momenta[:, self._order], good, category
+        return _reordered(momenta, np.argsort(self._order)), good, category
 
     def evaluate(self, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Momenta as from :meth:`momenta` and the integrand (n,) in pb."""
@@ -246,31 +257,37 @@ class HadronicCrossSection:
 
     def _density(self, momenta: np.ndarray, group: np.ndarray) -> np.ndarray:
         """Density (n,) of the points within what is chosen with them: sum_c alpha_gc g_c(p)."""
-        order = [0, 1, *self.leptons, *self.jets]
-        densities = self.phase_space.densities(momenta[:, order])
+        densities = self.phase_space.densities(self.in_phase_space(momenta))
         return np.einsum("nc,nc->n", densities, self.shares()[np.maximum(group, 0)])
+
+    def in_phase_space(self, momenta: np.ndarray) -> np.ndarray:
+        """`momenta` (n, particles, 4) in the order of the phase space: leptons, jets."""
+        return _reordered(momenta, self._order)
 
     def _differential(self, momenta: np.ndarray, group: np.ndarray) -> np.ndarray:
         """d sigma / dx1 dx2 dPhi (n,) in pb: of the group (n,), or of all of them where it is -1."""
-        if len(momenta) and group[0] < 0:
-            return self.contributions(momenta).sum(axis=1)
-        result = np.empty(len(momenta))
         f1, f2, alpha_s, flux = self._partons(momenta)
+        if len(momenta) and group[0] < 0:
+            return flux * sum(self._terms(momenta, f1, f2, alpha_s))
+        result = np.empty(len(momenta))
         for g in np.unique(group):
-            mine = group == g
-            pairs = self._luminosities(self.groups[g], f1[mine], f2[mine])
+            mine = np.flatnonzero(group == g)
+            luminosity = of_pairs(self.groups[g], self.pdf, f1[mine], f2[mine]).sum(axis=1)
             squared = self.groups[g].squared_amplitude(momenta[mine], alpha_s[mine])
-            result[mine] = flux[mine] * pairs.sum(axis=1) * squared
+            result[mine] = flux[mine] * luminosity * squared
         return result
 
     def contributions(self, momenta: np.ndarray) -> np.ndarray:
         """d sigma / dx1 dx2 dPhi in pb of each group, (n, groups), at `momenta` (n, particles, 4)."""
         f1, f2, alpha_s, flux = self._partons(momenta)
-        result = np.empty((len(momenta), len(self.groups)))
-        for g, group in enumerate(self.groups):
-            luminosity = self._luminosities(group, f1, f2).sum(axis=1)
-            result[:, g] = flux * luminosity * group.squared_amplitude(momenta, alpha_s)
-        return result
+        return np.stack(list(self._terms(momenta, f1, f2, alpha_s)), axis=1) * flux[:, None]
+
+    def _terms(
+        self, momenta: np.ndarray, f1: np.ndarray, f2: np.ndarray, alpha_s: np.ndarray
+    ) -> Iterator[np.ndarray]:
+        """Luminosity times |M|^2 (n,) of each group in turn."""
+        for group, luminosity in zip(self.groups, self._luminosities(f1, f2), strict=True):
+            yield luminosity * group.squared_amplitude(momenta, alpha_s)
 
     def _partons(self, momenta: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Densities x f (n, 14) of both beams, alpha_s (n,), and (hbar c)^2 / (2 s x1 x2) in units of x f."""
@@ -289,12 +306,6 @@ class HadronicCrossSection:
             return np.full(len(q), self.parameters.alpha_s if self.alpha_s is None else self.alpha_s)
         return self.pdf.alpha_s(q)
 
-    def _luminosities(self, group: PartonicGroup, f1: np.ndarray, f2: np.ndarray) -> np.ndarray:
-        """mult x1 f_a x2 f_b (n, pairs) of the group's pairs of incoming partons."""
-        pairs, multiplicity = group.initial_states
-        a, b = (np.array([self.pdf.column(int(i)) for i in pairs[:, beam]]) for beam in (0, 1))
-        return f1[:, a] * f2[:, b] * multiplicity
-
     def events(self, u: np.ndarray, weights: np.ndarray, rng: np.random.Generator) -> Events:
         """Events at points `u` (n, dim) with `weights` (n,) in pb; partons, colours and sides are drawn."""
         momenta, _, category = self.momenta(u)
@@ -308,7 +319,7 @@ class HadronicCrossSection:
             mine = np.flatnonzero(group == g)
             chosen = self.groups[g]
             pairs, multiplicity = chosen.initial_states
-            pair = _draw(self._luminosities(chosen, f1[mine], f2[mine]), rng)
+            pair = _draw(of_pairs(chosen, self.pdf, f1[mine], f2[mine]), rng)
             within = (rng.random(len(mine)) * multiplicity[pair]).astype(np.intp)
             rows = [np.flatnonzero((chosen.members[:, :2] == p).all(axis=1)) for p in pairs]
             pdg[mine] = chosen.members[[rows[i][j] for i, j in zip(pair, within, strict=True)]]
@@ -328,47 +339,24 @@ class HadronicCrossSection:
         )
 
 
+def _with_providers(
+    groups: list[PartonicGroup], providers: Mapping[str, AmplitudeProvider]
+) -> list[PartonicGroup]:
+    """The groups with amplitudes from elsewhere in the places of those that are named."""
+    known = [group.process for group in groups]
+    for name in providers:
+        if name not in known:
+            raise InputError(f"no amplitude of {name!r} is needed: those needed are {', '.join(known)}")
+    return [group.with_provider(providers.get(group.process)) for group in groups]
+
+
+def _reordered(momenta: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """``momenta[:, order]``; without a copy where nothing moves."""
+    return momenta if (np.diff(order) == 1).all() else momenta[:, order]
+
+
 def _draw(shares: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Column numbers (n,) in proportion to `shares` (n, k); negative ones count as zero."""
     cumulative = np.cumsum(np.maximum(shares, 0), axis=1)
     chosen = (cumulative <= (rng.random(len(shares)) * cumulative[:, -1])[:, None]).sum(axis=1)
     return np.minimum(chosen, shares.shape[1] - 1)
-
-
-def optimised_categories(
-    integrand: HadronicCrossSection,
-    seed: int | np.random.SeedSequence = 0,
-    points: int = 10_000,
-    iterations: int = 5,
-) -> np.ndarray:
-    """Shares of the categories with a small variance, found before any other adaptation.
-
-    Iterates alpha_k -> alpha_k sqrt(W_k), W_k the mean of g_k / g * weight^2
-    (Kleiss, Pittau, hep-ph/9405257, section 3). None becomes smaller than `LEAST` of an even one: it may
-    be the only one to reach a corner.
-
-    Returns
-    -------
-    array (categories,), sum 1
-    """
-    rng = np.random.default_rng(seed)
-    alpha = integrand.weights
-    order = [0, 1, *integrand.leptons, *integrand.jets]
-    for _ in range(iterations):
-        trial = integrand.with_weights(alpha)
-        u = rng.random((points, trial.dim))
-        momenta, weight = trial.evaluate(u)
-        good = np.flatnonzero(weight != 0)
-        if not len(good):
-            break
-        group = [g or 0 for g, _ in trial.categories]
-        row = np.array(group)[trial.category(u[good])]
-        densities = trial.phase_space.densities(momenta[good][:, order])
-        square = weight[good] ** 2 / np.einsum("nc,nc->n", densities, trial.shares()[row])
-        variance = np.zeros(len(alpha))
-        category = trial.category_of[row]
-        np.add.at(variance, category, densities / trial.members[category] * square[:, None])
-        alpha = alpha * np.sqrt(variance / points)
-        alpha = np.maximum(alpha / alpha.sum(), LEAST / len(alpha))
-        alpha = alpha / alpha.sum()
-    return alpha
