@@ -102,3 +102,16 @@ def test_bad_input(ensemble):
         clone(ensemble).predict(X)
     with pytest.raises(InputError, match="members"):
         clone(ensemble).set_params(members=0).fit(X, y)
+
+
+def test_bins_of_trees_keep_few_values_apart():
+    rng = np.random.default_rng(3)
+    X = np.column_stack([rng.integers(0, 4, 4000), rng.exponential(size=4000)]).astype(float)
+    y = (X[:, 0] == 2).astype(int)
+    trees = TreeEnsemble(members=1).fit(X, y)
+    probability = trees.predict_proba([[v, 1.0] for v in range(4)])[:, 1]
+    assert probability[2] > 0.99
+    assert np.delete(probability, 2).max() < 0.01
+    # Bins are quantiles: a monotone map of the features changes nothing for the events of the training.
+    again = TreeEnsemble(members=1).fit(np.sqrt(X), y)
+    np.testing.assert_array_equal(again.predict_proba(np.sqrt(X)), trees.predict_proba(X))
