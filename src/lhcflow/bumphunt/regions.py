@@ -77,8 +77,3 @@ class SignalRegion:
         below = (m >= self.low - width) & (m < self.low)
         above = (m >= self.high) & (m < self.high + width)
         return below, above
-
-    def clip(self, m: ArrayLike, margin: float = 0.0) -> NDArray[np.float64]:
-        """Bring masses (n,) outside to the nearest end, ``margin`` widths inside of it."""
-        reach = margin * self.width
-        return np.clip(np.asarray(m, dtype=float), self.low + reach, self.high - reach)

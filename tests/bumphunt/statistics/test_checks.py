@@ -35,7 +35,7 @@ def expected():
 
 
 def test_the_f_test_adds_parameters_where_they_are_needed(expected):
-    chosen = [f_test(Spectrum(EDGES, n), REGION)[0] for n in draw_toys(expected, 60, seed=2)]
+    chosen = [f_test(Spectrum(EDGES, n), REGION, 2)[0] for n in draw_toys(expected, 60, seed=2)]
     # One parameter more is taken in 5 % of the cases: 11 or more of 60 have a chance of 3e-4.
     assert chosen.count(3) > 60 - 11
     y = Spectrum(EDGES, expected).centres / 13

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from .base import Array, Training
 from .generative import GenerativeDetector
 
@@ -11,9 +13,9 @@ from .generative import GenerativeDetector
 class Anode(GenerativeDetector):
     """Density of the data in the signal region over that of the background, both learned by flows.
 
-    The score is ``log p_in(x | m) - log p_out(x | m)``: the first flow is trained inside the region, the
-    second in the sidebands. Outside the region, where the first knows nothing, both are taken at the nearest
-    end of it: what it extrapolates to would shape the spectrum behind a cut.
+    The first flow is trained inside the region, the second in the sidebands. The score is
+    ``log p_in(x | m_c) - log p_out(x | m_c)`` with m_c the centre of the region, at all masses: the first
+    knows nothing outside, and a score that depends on m only inside would shape the spectrum behind a cut.
 
     Parameters
     ----------
@@ -43,7 +45,7 @@ class Anode(GenerativeDetector):
         self.inside_ = self._density(5, thaw=True).fit(data.X[data.inside], data.m[data.inside], limits)
 
     def _score(self, X: Array, m: Array) -> Array:
-        m = self.region_.clip(m)
+        m = np.full(len(m), self.region_.centre)
         # Both have the same limits: beyond them the densities without their edge still compare.
         outside, log_det_outside = self.density_.preprocessing_.forward(X)
         inside, log_det_inside = self.inside_.preprocessing_.forward(X)

@@ -24,8 +24,8 @@ class RAnode(GenerativeDetector):
     """Data in the signal region as ``w p_s(x, m) + (1 - w) p_b(x, m)``; p_s is fitted, and ``w`` on demand.
 
     p_b(x | m) comes from the sidebands and p_b(m) from the spectrum; p_s = p_s(m) p_s(x | m) are two flows.
-    The score is ``log p_s(x | m) - log p_b(x | m)``, with m brought to the nearest end of the signal
-    region where it lies outside.
+    The score is ``log p_s(x | m_c) - log p_b(x | m)`` with m_c the centre of the signal region: a
+    density that varies with m inside and can't do so outside would shape the spectrum behind a cut.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ class RAnode(GenerativeDetector):
 
     def _score(self, X: Array, m: Array) -> Array:
         z, _ = self.density_.preprocessing_.forward(X)
-        t, _ = self._logit(self.region_.clip(m, margin=1e-3))
+        t, _ = self._logit(np.full(len(m), self.region_.centre))
         x = torch.as_tensor(z, dtype=torch.float32)
         context = torch.as_tensor(t, dtype=torch.float32)[:, None]
         logs = []

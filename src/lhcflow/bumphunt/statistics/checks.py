@@ -11,7 +11,7 @@ from scipy import stats
 from ...errors import InputError
 from ..regions import SignalRegion
 from .model import ENERGY
-from .quality import Goodness, f_test, goodness, sideband_fit
+from .quality import FIRST, Goodness, f_test, goodness, sideband_fit
 from .significance import Significance, count_significance, shape_scan
 from .spectrum import Array, Spectrum
 
@@ -88,7 +88,7 @@ def sculpting(
     after: Spectrum,
     region: SignalRegion,
     energy: float = ENERGY,
-    first: int = 2,
+    first: int = FIRST,
     last: int = 5,
 ) -> Sculpting:
     """Test on background alone whether a cut shapes the spectrum.
@@ -111,7 +111,7 @@ def sculpting(
     mean = np.average(centre, weights=weight)
     spread = float(np.sum(weight * (centre - mean) ** 2))
     slope = float(np.sum(weight * (centre - mean) * share)) / spread
-    parameters, _ = f_test(after, None, first, last, energy)
+    parameters, _ = f_test(after, None, first, max(first, last), energy)
     fits = sideband_fit(after, None, parameters, energy)
     return Sculpting(
         float(efficiency),

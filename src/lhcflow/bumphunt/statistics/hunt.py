@@ -12,6 +12,7 @@ from ...errors import InputError
 from ..regions import SignalRegion
 from .checks import Sculpting, sculpting
 from .model import ENERGY
+from .quality import FIRST
 from .search import Search, search
 from .significance import Significance
 from .spectrum import Array, Spectrum
@@ -67,11 +68,13 @@ class Settings:
             raise InputError(f"the number of toys must not be negative, got {self.toys}")
 
 
-def search_spectrum(m: ArrayLike, edges: ArrayLike, region: SignalRegion, settings: Settings) -> Search:
-    """Search the spectrum of masses (n,)."""
+def search_spectrum(
+    m: ArrayLike, edges: ArrayLike, region: SignalRegion, settings: Settings, first: int = FIRST
+) -> Search:
+    """Search the spectrum of masses (n,); ``first`` as in :func:`search`."""
     s = settings
     return search(
-        Spectrum.of(m, edges), region, s.resolution, s.parameters, s.toys, s.seed, s.energy, s.level
+        Spectrum.of(m, edges), region, s.resolution, s.parameters, s.toys, s.seed, s.energy, s.level, first
     )
 
 
@@ -91,7 +94,8 @@ def examine_cut(
     The template's background is normalised to the fit of the sidebands before the cut. Its systematic
     uncertainty is the closure beside the signal region: how far the share of data that pass there is from
     the working point, less its statistical error. The strips have half the region's width each, and lie as
-    far from the region, so that the tails of a signal are not in them.
+    far from the region, so that the tails of a signal are not in them. The F-test behind the cut begins with
+    the parameters of the inclusive fit.
 
     Parameters
     ----------
@@ -113,14 +117,15 @@ def examine_cut(
         inclusive.count.background_error,
         systematic,
     )
-    found = search_spectrum(m[passed], edges, region, settings)
+    found = search_spectrum(m[passed], edges, region, settings, inclusive.parameters)
     signal = background = share = shaped = None
     if label is not None:
         known = np.asarray(label)[inside]
         signal, background = (int(np.count_nonzero(passed[inside] & (known == v))) for v in (1, 0))
         total = int(np.count_nonzero(known == 1))
         share = signal / total if total else None
-        shaped = _sculpting(m, passed, np.asarray(label) == 0, edges, region, settings)
+        known_background = np.asarray(label) == 0
+        shaped = _sculpting(m, passed, known_background, edges, region, inclusive.parameters, settings)
     return Cut(working_point, found, count, count.significance(), closure, signal, background, share, shaped)
 
 
@@ -130,12 +135,13 @@ def _sculpting(
     known: NDArray[np.bool_],
     edges: ArrayLike,
     region: SignalRegion,
+    first: int,
     settings: Settings,
 ) -> Sculpting | None:
     before, after = (Spectrum.of(m[rows], edges) for rows in (known, known & passed))
     if after.counts.sum() < _LEAST_SCULPTED:
         return None
-    return sculpting(before, after, region, settings.energy)
+    return sculpting(before, after, region, settings.energy, first)
 
 
 def _closure(

@@ -14,7 +14,7 @@ from .fitting import Fits
 from .limits import Limit, toy_limit, upper_limit
 from .model import ENERGY, MAX_PARAMETERS, dijet_model
 from .peaks import gaussian_peak
-from .quality import Goodness, Trial, f_test, goodness, sideband_fit
+from .quality import FIRST, Goodness, Trial, f_test, goodness, sideband_fit
 from .significance import (
     Scan,
     Significance,
@@ -80,6 +80,7 @@ def search(
     seed: int = 0,
     energy: float = ENERGY,
     level: float = 0.95,
+    first: int = FIRST,
 ) -> Search:
     """Search one spectrum.
 
@@ -88,10 +89,12 @@ def search(
     spectrum : its bins must end at the limits of the region (:func:`mass_bins`, :func:`fit_range`).
     region : the signal region; masked in the background fit.
     resolution : relative width of the peaks.
-    parameters : of the dijet function; by F-test (2 to 5) if None.
+    parameters : of the dijet function; by F-test (``first`` to 5) if None.
     toys : pseudo-experiments for the global p-value, 0 for none.
     energy : centre-of-mass energy in TeV.
     level : confidence level of the limit.
+    first : fewest parameters in the F-test. Behind a cut these are what the spectrum before it needs: few
+        events can't reject a function that is too stiff, but their p-values suffer from it.
 
     Raises
     ------
@@ -106,7 +109,7 @@ def search(
         )
     trials: list[Trial] = []
     if parameters is None:
-        parameters, trials = f_test(spectrum, region, energy=energy)
+        parameters, trials = f_test(spectrum, region, first, energy=energy)
     model = dijet_model(spectrum.edges, parameters, energy)
     fits = sideband_fit(spectrum, region, parameters, energy)
     background = model.background(fits.parameters[0])

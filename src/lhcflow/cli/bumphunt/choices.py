@@ -59,7 +59,7 @@ BinWidth = Annotated[
     float | None, typer.Option(help="In TeV.", show_default="a quarter of the signal region")
 ]
 Parameters = Annotated[
-    int | None, typer.Option(min=2, max=6, help="Of the dijet function.", show_default="F-test, 2 to 5")
+    int | None, typer.Option(min=2, max=6, help="Of the dijet function.", show_default="F-test, 3 to 5")
 ]
 Toys = Annotated[int, typer.Option(min=0, help="Refitted toys for global p-values; 0: none.")]
 Energy = Annotated[float, typer.Option(help="Centre-of-mass energy in TeV.")]
