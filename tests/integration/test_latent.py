@@ -1,5 +1,7 @@
 """A flow as a proposal on the cube."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -10,9 +12,15 @@ from lhcflow.integration import FlowProposal, VegasMap
 from lhcflow.integration.latent import LatentProposal
 from lhcflow.integration.proposal import rebuild
 
+DOMAINS = pytest.mark.parametrize("domain", ["real", "unit"])
 
-def proposal(dim: int = 2, dtype: torch.dtype = torch.float64, scale: float = 0.1) -> FlowProposal:
-    flow = coupling_spline(dim, layers=4, hidden=(16,), bins=6, domain="real", permutation="soft", seed=1)
+
+def proposal(
+    dim: int = 2, dtype: torch.dtype = torch.float64, scale: float = 0.1, domain: Any = "real"
+) -> FlowProposal:
+    permutation: Any = "soft" if domain == "real" else "none"
+    options: Any = {"layers": 4, "hidden": (16,), "bins": 6, "seed": 1}
+    flow = coupling_spline(dim, domain=domain, permutation=permutation, **options)
     generator = torch.Generator().manual_seed(2)
     with torch.no_grad():
         for p in flow.parameters():
@@ -22,9 +30,10 @@ def proposal(dim: int = 2, dtype: torch.dtype = torch.float64, scale: float = 0.
     return FlowProposal(flow.to(dtype), VegasMap(dim, edges=edges))
 
 
+@DOMAINS
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_density_is_the_inverse_jacobian(dtype: torch.dtype) -> None:
-    q = proposal(3, dtype)
+def test_density_is_the_inverse_jacobian(dtype: torch.dtype, domain: str) -> None:
+    q = proposal(3, dtype, domain=domain)
     x, jacobian = q.map(np.random.default_rng(0).random((2000, 3)))
     assert ((x > 0) & (x < 1)).all()
     tolerance = 1e-6 if dtype == torch.float64 else 2e-2  # float32 points move across steep bins
@@ -37,9 +46,10 @@ def test_density_integrates_to_one() -> None:
     assert abs(q.mean() - 1) < 5 * q.std() / len(q) ** 0.5 < 0.1
 
 
-def test_points_follow_the_density() -> None:
+@DOMAINS
+def test_points_follow_the_density(domain: str) -> None:
     """Counts in a 4 x 4 lattice against the density; chi2 < 50 for 15 dof has a false-alarm rate of 1e-5."""
-    q = proposal()
+    q = proposal(domain=domain)
     n = 40_000
     x, density = q.sample(n, np.random.default_rng(5))
     np.testing.assert_allclose(density, q.density(x), rtol=1e-6)
@@ -51,8 +61,10 @@ def test_points_follow_the_density() -> None:
     assert ((counts - expected) ** 2 / np.maximum(expected, 1)).sum() < 50
 
 
-def test_a_new_flow_is_uniform_and_edges_are_safe() -> None:
-    flow = coupling_spline(2, layers=2, hidden=(8,), bins=4, domain="real", permutation="soft", seed=0)
+@DOMAINS
+def test_a_new_flow_is_uniform_and_edges_are_safe(domain: Any) -> None:
+    permutation: Any = "soft" if domain == "real" else "none"
+    flow = coupling_spline(2, layers=2, hidden=(8,), bins=4, domain=domain, permutation=permutation, seed=0)
     q = FlowProposal(flow)
     corners = np.array([[0.0, 0.0], [1.0, 1.0], [0.5, 1.0], [0.3, 0.2]])
     np.testing.assert_allclose(q.density(corners), 1, rtol=1e-4)

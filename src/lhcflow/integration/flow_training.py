@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -43,8 +43,10 @@ class FlowSettings:
 
     Attributes
     ----------
-    layers, hidden, bins, bound : of the rational-quadratic coupling flow, with a learnable rotation in
-        front of every second layer. ``bins`` None takes 16 up to three dimensions and 10 beyond.
+    layers, hidden, bins, bound : of the rational-quadratic coupling flow. ``bins`` None takes 16 up to three
+        dimensions and 10 beyond.
+    domain : "real", with a learnable rotation in front of every second layer; or "unit", which has no
+        rotations and follows densities better that end at the edges of the cube without vanishing there.
     divergence : name, or sum of names, see :mod:`lhcflow.integration.divergences`.
     share, most : of the calls, but at most so many or a twentieth of them, go into the training; the rest
         make the estimate.
@@ -72,6 +74,7 @@ class FlowSettings:
     hidden: tuple[int, ...] = (64, 64)
     bins: int | None = None
     bound: float = 4.0
+    domain: Literal["real", "unit"] = "real"
     divergence: str | Divergence = "kl+exponential"
     share: float = 0.4
     most: int = 200_000
@@ -92,6 +95,8 @@ class FlowSettings:
             raise InputError(f"defensive is a share, 0 <= share < 1, got {self.defensive}")
         if not self.growth > 0:
             raise InputError(f"growth must be positive, got {self.growth}")
+        if self.domain not in ("real", "unit"):
+            raise InputError(f"the domain of a flow is 'real' or 'unit', got {self.domain!r}")
         if min(np.ravel(self.batch)) < 1:
             raise InputError(f"batch must be at least 1, got {self.batch}")
 
@@ -156,7 +161,7 @@ class Training:
 
     def _start(self) -> None:
         """Make the flow and its proposal."""
-        self.flow: Flow = coupling_spline(self.dim, domain="real", **self._architecture(self.dim))
+        self.flow: Flow = coupling_spline(self.dim, **self._architecture(self.dim))
         self.proposal = FlowProposal(self.flow)
 
     def _architecture(self, dim: int) -> dict[str, Any]:
@@ -165,8 +170,9 @@ class Training:
             "layers": s.layers,
             "hidden": s.hidden,
             "bins": s.bins or (16 if dim <= 3 else 10),
+            "domain": s.domain,
             "bound": s.bound,
-            "permutation": "soft",
+            "permutation": "soft" if s.domain == "real" else "none",
             "activation": "leaky_relu",
             "seed": self._weights_seed,
         }
@@ -251,13 +257,13 @@ class Training:
     @torch.no_grad()
     def _align(self) -> None:
         """Start the first rotation at the principal axes of the weighted points."""
-        if self.dim == 1:
+        first = next((b for b in self.flow.bijections if isinstance(b, SoftPermutation)), None)
+        if first is None:
             return
         y, _ = self.proposal.real(self.buffer.x)
         w = np.exp(self.buffer.log_weights(self.beta) - self.buffer.log_integral(self.beta)) / len(y)
         centred = y - w @ y
         _, axes = np.linalg.eigh((centred * w[:, None]).T @ centred)
-        first = next(b for b in self.flow.bijections if isinstance(b, SoftPermutation))
         first.set_rotation(torch.as_tensor(_proper(axes.T[::-1])))
 
     def _fit(self, steps: int, floor: float) -> float:

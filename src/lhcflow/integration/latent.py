@@ -4,35 +4,33 @@ from __future__ import annotations
 
 import copy
 import json
-import math
 from typing import Any, Self
 
 import numpy as np
 import torch
 from jaxtyping import Float
-from scipy.special import ndtr, ndtri
 
 from ..errors import InputError
 from ..flows import Flow, build, describe
+from .domains import domain_of
 from .proposal import Proposal, inside, rebuild
 from .vegas_map import VegasMap
 
 CHUNK = 2**14  # points that go through the network together: their activations stay in the cache
-EDGE = 1e-16  # latent points keep this distance from 0, and u = 1 - 2^-53 is the largest below 1
 
 
 class FlowProposal(Proposal):
-    """The density of a flow on the real line, carried to the unit cube by the normal distribution.
+    """The density of a flow, on the real line carried to the unit cube by the normal distribution.
 
     ``x = grid(Phi(y))``, where ``y`` follows the flow, ``Phi`` is the normal distribution function in each
     dimension, and ``grid`` a VEGAS map for peaks that are narrow in one variable. A flow that is the
     identity gives the grid's density. The flow's own latent variables ``z`` are normal, so ``u = Phi(z)``
     fills a unit cube uniformly: the latent cube. On the real line rotations keep the base's density,
-    which no rotation of a cube does.
+    which no rotation of a cube does. A flow with a uniform base needs no ``Phi`` and has no rotations.
 
     Parameters
     ----------
-    flow : a flow with a normal base, without context.
+    flow : a flow with a normal or uniform base, without context.
     grid : the VEGAS map; by default the identity.
 
     Raises
@@ -49,6 +47,7 @@ class FlowProposal(Proposal):
         if self.grid.dim != self.dim:
             raise InputError(f"the grid has {self.grid.dim} dimensions, the flow {self.dim}")
         self.flow = flow
+        self._domain = domain_of(flow)
 
     def snapshot(self) -> FlowProposal:
         """A copy that further training does not change."""
@@ -61,16 +60,14 @@ class FlowProposal(Proposal):
         x, log_jacobian = np.empty((len(u), self.dim)), np.empty(len(u))
         for start in range(0, len(u), CHUNK):
             part = slice(start, start + CHUNK)
-            z = _to_torch(ndtri(np.clip(u[part], EDGE, 1 - EDGE)), self.flow)
+            z = _to_torch(self._domain.enter(u[part]), self.flow)
             with torch.no_grad():
                 y_torch, log_det = self.flow.inverse(z)
             y = y_torch.double().cpu().numpy()
-            x[part], jacobian = self.grid.map(normal_cdf(y))
+            x[part], jacobian = self.grid.map(self._domain.leave(y))
             # |dx/du| = |dx/dy| |dy/dz| |dz/du|, with the float32 z that the flow really saw.
-            z_seen = z.double().cpu().numpy()
-            log_jacobian[part] = (
-                log_det.double().cpu().numpy() + np.log(jacobian) + ((z_seen**2 - y**2) / 2).sum(axis=1)
-            )
+            slopes = self._domain.log_slope(y) - self._domain.log_slope(z.double().cpu().numpy())
+            log_jacobian[part] = log_det.double().cpu().numpy() + np.log(jacobian) + slopes
         return x, np.exp(log_jacobian)
 
     def sample(self, n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -94,10 +91,10 @@ class FlowProposal(Proposal):
     def real(
         self, x: Float[np.ndarray, "n dim"]
     ) -> tuple[Float[np.ndarray, "n dim"], Float[np.ndarray, " n"]]:
-        """``y`` (n, dim) on the real line for ``x`` in the cube, and ``log|dx/dy|`` (n,)."""
+        """``y`` (n, dim) of the flow for ``x`` in the cube, and ``log|dx/dy|`` (n,)."""
         u, density = self.grid.inverse(x)
-        y = ndtri(np.clip(u, EDGE, 1 - EDGE))
-        return y, -np.log(density) - (y**2).sum(axis=1) / 2 - self.dim * math.log(2 * math.pi) / 2
+        y = self._domain.enter(u)
+        return y, self._domain.log_slope(y) - np.log(density)
 
     def latent(self, x: Float[np.ndarray, "n dim"]) -> Float[np.ndarray, "n dim"]:
         """The point ``u`` (n, dim) of the latent cube that :meth:`map` sends to ``x`` inside the cube."""
@@ -106,7 +103,7 @@ class FlowProposal(Proposal):
             part = slice(start, start + CHUNK)
             with torch.no_grad():
                 z, _ = self.flow.forward(_to_torch(self.real(x[part])[0], self.flow))
-            u[part] = normal_cdf(z.double().cpu().numpy())
+            u[part] = self._domain.leave(z.double().cpu().numpy())
         return u
 
     def state(self) -> dict[str, np.ndarray]:
@@ -185,11 +182,6 @@ def flow_from_state(state: dict[str, np.ndarray]) -> Any:
         }
     )
     return flow
-
-
-def normal_cdf(y: np.ndarray) -> np.ndarray:
-    """Normal distribution function, kept inside the open cube."""
-    return np.clip(ndtr(y), EDGE, 1 - EDGE)
 
 
 def _to_torch(values: np.ndarray, flow: Flow) -> torch.Tensor:

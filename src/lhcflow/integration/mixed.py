@@ -9,7 +9,6 @@ from typing import Any, Self
 import numpy as np
 import torch
 from jaxtyping import Float
-from scipy.special import ndtri
 from torch import Tensor
 
 from ..errors import InputError
@@ -17,7 +16,8 @@ from ..flows import AutoregressiveCategorical, MixedFlow
 from ..flows.builders import coupling_spline
 from .categories import Categories, drawn
 from .channel_grids import ChannelGrids
-from .latent import CHUNK, EDGE, flow_from_state, flow_state, normal_cdf
+from .domains import domain_of
+from .latent import CHUNK, flow_from_state, flow_state
 from .proposal import Proposal, inside
 
 EVEN = 0.15  # share of the training's points that is spread evenly over categories
@@ -29,7 +29,8 @@ class MixedProposal(Proposal):
 
     The first coordinate is a category's, see :class:`Categories`; the others are ``grid_k(Phi(y))``, where
     ``y`` follows the flow given the category's labels (one-hot), ``Phi`` is the normal distribution function
-    and ``grid_k`` the category's VEGAS map. A flow that is the identity gives the grids' density.
+    (if the flow is on the real line) and ``grid_k`` the category's VEGAS map. A flow that is the identity
+    gives the grids' density.
 
     Parameters
     ----------
@@ -48,6 +49,7 @@ class MixedProposal(Proposal):
         self.grids = grids
         self.dim = grids.dim
         self.fixed = probability
+        self._domain = domain_of(flow.flow)
 
     @property
     def categories(self) -> Categories:
@@ -96,16 +98,14 @@ class MixedProposal(Proposal):
         x[:, 0] = self.categories.place(number, along)
         for start in range(0, len(u), CHUNK):
             part = slice(start, start + CHUNK)
-            z = torch.as_tensor(ndtri(np.clip(u[part], EDGE, 1 - EDGE)), dtype=self.flow.dtype)
+            z = torch.as_tensor(self._domain.enter(u[part]), dtype=self.flow.dtype)
             with torch.no_grad():
                 y_torch, log_det = self.flow.flow.inverse(z, self._context(number[part]))
             y = y_torch.double().numpy()
-            x[part, 1:], jacobian = self.grids.map(normal_cdf(y), number[part])
+            x[part, 1:], jacobian = self.grids.map(self._domain.leave(y), number[part])
             # |dx/du| = |dx/dy| |dy/dz| |dz/du|, with the float32 z that the flow really saw
-            seen = z.double().numpy()
-            log_jacobian[part] = (
-                log_det.double().numpy() + np.log(jacobian) + ((seen**2 - y**2) / 2).sum(axis=1)
-            )
+            slopes = self._domain.log_slope(y) - self._domain.log_slope(z.double().numpy())
+            log_jacobian[part] = log_det.double().numpy() + np.log(jacobian) + slopes
         return x, np.exp(log_jacobian) / self._ratio()[number]
 
     def _context(self, number: np.ndarray) -> Tensor:
@@ -130,7 +130,7 @@ class MixedProposal(Proposal):
     def real(
         self, x: Float[np.ndarray, "n dim"]
     ) -> tuple[Float[np.ndarray, "n dim"], Float[np.ndarray, " n"]]:
-        """Numbers of categories and ``y`` on the real line for points ``x`` of the cube, and the Jacobian.
+        """Numbers of categories and ``y`` of the flow for points ``x`` of the cube, and the Jacobian.
 
         Returns
         -------
@@ -140,9 +140,8 @@ class MixedProposal(Proposal):
         """
         number = self.categories.number(x[:, 0])
         u, density = self.grids.inverse(x[:, 1:], number)
-        y = ndtri(np.clip(u, EDGE, 1 - EDGE))
-        log_normal = -(y**2).sum(axis=1) / 2 - y.shape[1] * math.log(2 * math.pi) / 2
-        log_jacobian = log_normal - np.log(density) + np.log(self.categories.shares[number])
+        y = self._domain.enter(u)
+        log_jacobian = self._domain.log_slope(y) - np.log(density) + np.log(self.categories.shares[number])
         return np.concatenate([number[:, None], y], axis=1), log_jacobian
 
     def state(self) -> dict[str, np.ndarray]:
@@ -171,9 +170,10 @@ def mixed_flow(categories: Categories, dim: int, probability: np.ndarray, **opti
     probability : (k,) at the start.
     options : of :func:`~lhcflow.flows.coupling_spline`.
     """
+    options = {"domain": "real", **options}
     # without hidden layers the networks are tables: a logit for each label given each earlier one
     categorical = AutoregressiveCategorical(categories.sizes, hidden=())
-    flow = coupling_spline(dim, context=categorical.features, domain="real", **options)  # type: ignore[arg-type]
+    flow = coupling_spline(dim, context=categorical.features, **options)  # type: ignore[arg-type]
     set_probability(categorical, categories, probability)
     return MixedFlow(categorical, flow)
 

@@ -30,8 +30,6 @@ from .lhe import write_lhe
 from .pdf import Pdf
 from .process import Process
 
-# Events need the sampler more than the integral: most of the calls train it, and cuts are its edges.
-EVENTS = FlowSettings(share=0.8, most=2_000_000, bins=16, zeros=False, defensive=0.1)
 Method = Literal["auto", "vegas", "flow", "bare"]
 BATCH = 20_000
 ENERGY = 91.188, 14000.0  # of lepton and proton colliders, GeV
@@ -53,6 +51,8 @@ class DifferentialCrossSection(Protocol):
     def weights(self) -> np.ndarray | None: ...
     @property
     def first_coordinate(self) -> Categories | None: ...
+    @property
+    def flow_settings(self) -> FlowSettings: ...
     @property
     def beam_particles(self) -> tuple[tuple[int, float], tuple[int, float]]: ...
     @property
@@ -89,7 +89,7 @@ class EventGenerator:
     channel_weights : sequence of float, optional
         Of the channels; by default they are optimised before the integration.
     settings : FlowSettings, optional
-        The flow and its training; by default most of the calls train it, since events need the sampler.
+        The flow and its training; by default those of the cross section, see :mod:`.flow_settings`.
     pdf, scale : of processes with protons, see :class:`HadronicCrossSection`.
 
     Examples
@@ -123,7 +123,6 @@ class EventGenerator:
             raise InputError(f"the seed must be an integer >= 0, got {seed!r}")
         self.method: Method = method
         self.seed = seed
-        self._settings = settings or EVENTS
         setup, sampling, self._event_seed = np.random.SeedSequence(seed).spawn(3)
         self._sampling_seed = int(sampling.generate_state(1)[0])
         if isinstance(process, str | Process):
@@ -139,6 +138,7 @@ class EventGenerator:
             f = f.with_weights(channel_weights)
         #: The integrand on the unit cube, in pb.
         self.cross_section: DifferentialCrossSection = f
+        self._settings = settings or f.flow_settings
         self._result: Result | None = None
 
     def with_method(self, method: Method) -> EventGenerator:

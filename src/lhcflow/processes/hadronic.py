@@ -11,10 +11,12 @@ import numpy as np
 
 from ..errors import InputError
 from ..integration.categories import Categories
+from ..integration.flow_training import FlowSettings
 from .boson_jets import BosonJets, Resonance
 from .category_shares import ITERATIONS, optimised_shares
 from .couplings import Parameters
 from .events import Events
+from .flow_settings import ONE_CHANNEL, PROTONS
 from .integrand import GEV2_PB
 from .jet_cuts import JetCuts
 from .luminosities import Luminosities, of_pairs
@@ -188,6 +190,11 @@ class HadronicCrossSection:
         if not self.discrete:
             return None
         return Categories(self.weights, np.array([(g or 0, c) for g, c in self.categories]))
+
+    @property
+    def flow_settings(self) -> FlowSettings:
+        """What suits a flow that is trained on it for events."""
+        return PROTONS if self.discrete else ONE_CHANNEL
 
     @property
     def dim(self) -> int:

@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
+from ..integration.flow_training import FlowSettings
 from .beam import Beams, EnergyScan, FixedEnergy, GaussianSpread
 from .channels import GluonPoles, Multichannel
 from .cuts import Cuts
 from .events import Events, assign_flavours
+from .flow_settings import LEPTONS
 from .kinematics import boost, direction, massless, to_rest_frame
 from .phase_space import PhaseSpace, Rambo
 from .process import Process
@@ -105,6 +107,11 @@ class CrossSection:
     def first_coordinate(self) -> None:
         """Discrete variables: none."""
         return None
+
+    @property
+    def flow_settings(self) -> FlowSettings:
+        """What suits a flow that is trained on it for events."""
+        return LEPTONS
 
     @property
     def weights(self) -> np.ndarray | None:

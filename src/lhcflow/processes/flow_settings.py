@@ -1,0 +1,14 @@
+"""Flows and trainings for events, which need the sampler more than the integral: most calls train it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ..integration.flow_training import FlowSettings
+
+#: Of leptons. Cuts are edges of the integrand; on a flat map, peaks make rare large weights.
+LEPTONS = FlowSettings(share=0.8, most=2_000_000, bins=16, zeros=False, defensive=0.1)
+#: Of protons, whose channels leave no peaks: a second flow in the mixture costs more than it gains.
+PROTONS = replace(LEPTONS, defensive=0.0)
+#: Of protons with one channel. Its cube ends where the density does not vanish.
+ONE_CHANNEL = replace(PROTONS, domain="unit")
