@@ -9,6 +9,7 @@ from lhcflow.integration import Categories, ChannelGrids, FlowSettings, Integrat
 from lhcflow.integration.categories import drawn, for_unweighting
 from lhcflow.integration.channel_grids import adapted_grids
 from lhcflow.integration.mixed import mixed_flow
+from lhcflow.integration.mixture import MixtureProposal
 
 SHARES = np.array([0.1, 0.3, 0.4, 0.2])
 LABELS = np.array([[0, 0], [0, 1], [1, 0], [1, 2]])
@@ -83,9 +84,9 @@ def test_flow_maps_the_latent_cube():
     np.testing.assert_allclose(MixedProposal(flow, grids).density(x), 1 / jacobian, rtol=1e-3)
 
 
-@pytest.mark.parametrize("method", ["vegas", "flow"])
-def test_integral_and_sampler(method, tmp_path):
-    settings = FlowSettings(layers=4, hidden=(32,), stages=3, steps=60, batch=256)
+@pytest.mark.parametrize(("method", "defensive"), [("vegas", 0.0), ("flow", 0.0), ("flow", 0.2)])
+def test_integral_and_sampler(method, defensive, tmp_path):
+    settings = FlowSettings(layers=4, hidden=(32,), stages=3, steps=60, batch=256, defensive=defensive)
     integrator = Integrator(3, seed=6, method=method, settings=settings, categories=CATEGORIES)
     result = integrator.integrate(peaks, calls=40_000)
     assert abs(result.mean - exact()) < 4.5 * result.sdev
@@ -95,7 +96,9 @@ def test_integral_and_sampler(method, tmp_path):
     assert efficiency > 0.3  # even points: 0.02
     result.sampler.save(tmp_path / "s.npz")
     x, w = Sampler.load(tmp_path / "s.npz", peaks).sample(1000)
-    np.testing.assert_allclose(w, peaks(x) / result.sampler.proposal.density(x), rtol=2e-3)
+    proposal = result.sampler.proposal
+    np.testing.assert_allclose(w, peaks(x) / proposal.density(x), rtol=2e-3)
+    assert isinstance(proposal, MixtureProposal) == bool(defensive)
 
 
 def test_unweighted_points_have_the_integrals_shares():

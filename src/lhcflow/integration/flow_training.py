@@ -205,7 +205,7 @@ class Training:
 
     @property
     def _flows(self) -> list[FlowProposal]:
-        return [p for p in self.buffer.proposals if isinstance(p, FlowProposal)]
+        return [p for p in self.buffer.proposals if isinstance(p, type(self.proposal))]
 
     def use_grid(self, grid: VegasMap) -> None:
         """Put a VEGAS map under the flow; before the first stage."""

@@ -12,6 +12,7 @@ from .channel_grids import ChannelGrids, adapted_grids
 from .flow_training import Stage, train_flow
 from .guard import Probe, lost_mode_warnings
 from .mixed_training import MixedTraining
+from .mixture import MixtureProposal
 from .proposal import Proposal, Uniform
 from .results import Estimate, Result, combine
 from .sampler import Sampler
@@ -53,7 +54,8 @@ def _integrate_flow(task: Task) -> Result:
     for name, source in (("uniform", Uniform(task.dim)), ("early-flow", training.earliest)):
         x, density = source.sample(max(task.probe_calls // 2, 2), rng)
         probes.append(Probe(name, x, task.driver(x), density))
-    result = _finish(task, proposal, rng, "flow of channels and points")
+    broad = training.halfway if s.defensive else None
+    result = _finish(task, proposal, rng, "flow of channels and points", broad)
     mean, sdev = float(np.ravel(result.mean)[0]), float(np.ravel(result.sdev)[0])
     scale = float(np.exp(training.buffer.log_integral()))
     return result.warn(*lost_mode_warnings(mean, sdev, proposal, scale, probes))
@@ -67,8 +69,13 @@ def _integrate_grids(task: Task) -> Result:
     return _finish(task, grids, rng, "multichannel VEGAS")
 
 
-def _finish(task: Task, proposal: Any, rng: np.random.Generator, method: str) -> Result:
-    """Estimates from fresh points with the calls that are left, but for those that tune the sampler."""
+def _finish(
+    task: Task, proposal: Any, rng: np.random.Generator, method: str, broad: Proposal | None = None
+) -> Result:
+    """Estimates from fresh points with the calls that are left, but for those that tune the sampler.
+
+    The sampler's points come in part from the proposal `broad`, if there is one.
+    """
     pilot = max(int(PILOT * task.calls), 1000)
     size = max((task.left - pilot) // ITERATIONS, 100)
     estimates = []
@@ -76,7 +83,11 @@ def _finish(task: Task, proposal: Any, rng: np.random.Generator, method: str) ->
         estimates.append(_estimate(task, proposal, size, rng))
         if (task.rtol or task.atol) and converged(combine(estimates), task.rtol, task.atol):
             break
-    sampler = Sampler(_tuned(task, proposal, pilot, rng), task.integrand, seed=task.seeds[3])
+    sampled = _tuned(task, proposal, pilot, rng)
+    if broad is not None:
+        share = task.settings.defensive
+        sampled = MixtureProposal([sampled, broad], [1 - share, share])
+    sampler = Sampler(sampled, task.integrand, seed=task.seeds[3])
     # weighted by calls: with rare large weights the errors correlate with the means
     return combine(estimates, weighted=False, sampler=sampler, method=method)
 

@@ -41,11 +41,6 @@ class MixedTraining(Training):
         set_probability(self.flow.categorical, self.categories, grid.probability)
         self.proposal = MixedProposal(self.flow, grid)
 
-    @property
-    def earliest(self) -> Any:
-        """The flow as it was after the first stage."""
-        return next((p for p in self.buffer.proposals if isinstance(p, MixedProposal)), self.proposal)
-
     def _align(self) -> None:
         """Nothing: principal axes of all categories together belong to none."""
 
