@@ -18,14 +18,15 @@ QUICK = TrainingSettings(epochs=2, batch_size=200, progress=False)
 def correlated_showers(n, seed=0):
     """Hits of neighbours that come together, and energies that rise with the incident one."""
     random = np.random.default_rng(seed)
-    incident = random.uniform(1e4, 1e5, n)
+    incident = random.uniform(1e4, 1e5, 2 * n)
     parts = []
     for a, b in SHAPES:
-        common = random.normal(size=(n, 1, 1))
-        hit = random.normal(size=(n, a, b)) + common > 0.5 - 0.5 * (incident[:, None, None] / 1e5)
-        parts.append((hit * np.exp(random.normal(3, 0.5, (n, a, b)) + 0.5 * common)).reshape(n, -1))
+        common = random.normal(size=(2 * n, 1, 1))
+        hit = random.normal(size=(2 * n, a, b)) + common > 0.5 - 0.5 * (incident[:, None, None] / 1e5)
+        parts.append((hit * np.exp(random.normal(3, 0.5, (2 * n, a, b)) + 0.5 * common)).reshape(2 * n, -1))
     voxels = np.concatenate(parts, 1)
-    voxels[:, [1, 10]] += 5.0  # no layer is empty
+    kept = np.flatnonzero((voxels[:, :8].sum(1) > 0) & (voxels[:, 8:].sum(1) > 0))[:n]  # no layer is empty
+    incident, voxels = incident[kept], voxels[kept]
     share = np.where(np.arange(12) < 8, 0.3, 0.6)
     sums = np.repeat([voxels[:, :8].sum(1), voxels[:, 8:].sum(1)], [8, 4], axis=0).T
     return incident, voxels / sums * share * incident[:, None]
@@ -59,7 +60,7 @@ def test_encoded_showers_decode_to_themselves(trained, showers):
 
 
 def test_density_is_the_jacobian_of_the_latent_variables(trained, showers):
-    """d latent / d log(voxel) of the hit cells by autograd, each given the cells before and the sums.
+    """d latent / d log(voxel - threshold) of hit cells by autograd, each given the cells before and the sums.
 
     The energies of the layers are held fixed as conditions, as in the density.
     """
@@ -68,7 +69,8 @@ def test_density_is_the_jacobian_of_the_latent_variables(trained, showers):
     spread = trained.layers.spread(energies)
     for cell in (1, 6, 9, 11):
         rows = torch.nonzero(voxels[:, cell] > 0).flatten()
-        t = torch.log(voxels[rows, cell] / spread[rows, cell]).float().requires_grad_()
+        above = voxels[rows, cell] - trained.threshold
+        t = torch.log(above / spread[rows, cell]).float().requires_grad_()
         powers = trained.powers(incident[rows], energies[rows])
         index = torch.tensor([cell])
         _, mean, scale = trained.base(powers, index)
@@ -83,17 +85,18 @@ def test_density_adds_up_over_the_cells(trained, showers):
     probability, latent, density = trained.encode_cells(incident, voxels)
     energies = trained.layers.energies(voxels)
     powers = trained.powers(incident, energies)
-    shares = (voxels / trained.layers.spread(energies)).float()
+    spread = trained.layers.spread(energies)
+    shares, above = (voxels / spread).float(), ((voxels - trained.threshold) / spread).float()
     hit = voxels > 0
     given = trained.conditions(powers)
     odds, mean, scale = given.odds, given.mean, given.scale
-    t = torch.where(hit, shares, 1.0).log().requires_grad_()
+    t = torch.where(hit, above, 1.0).log().requires_grad_()
     z = trained.score((t - mean) * (-scale).exp(), slice(None))[0]
     links = torch.cat([hit.float() - odds.sigmoid(), torch.where(hit, z, 0.0).detach()], 1)
-    total = torch.zeros(40, 6)
+    total = torch.zeros(40, 3, 3, 2)  # shares, hits and energies; times 1, x and y; by layer
     expected = torch.zeros(40, dtype=torch.float64)
     for step, cells in enumerate(trained.cells.steps):
-        _, centre, width = trained.parameters_of(step, given, total, links)
+        _, centre, width = trained.parameters_of(step, given, total.flatten(1), links)
         layer = int(trained.cells.layer[cells[0]])
         for k, cell in enumerate(cells):
             e = (z[:, cell] - centre[:, k]) * (-width[:, k]).exp()
@@ -101,9 +104,10 @@ def test_density_adds_up_over_the_cells(trained, showers):
             normal = torch.distributions.Normal(0.0, 1.0).log_prob(latent[:, cell])
             hits = probability[:, cell].log() + normal + slope[:, cell].log()
             expected += torch.where(hit[:, cell], hits, torch.log1p(-probability[:, cell])).double()
-            total[:, layer] += shares[:, cell]
-            total[:, 2 + layer] += links[:, cell]
-            total[:, 4 + layer] += links[:, 12 + cell]
+            row, column = divmod(int(cell) - 8 * layer, 4 - 2 * layer)
+            place = torch.tensor([1.0, row - 0.5, (column - 1.5) / 2 if layer == 0 else column - 0.5])
+            for kind, values in enumerate((shares[:, cell], links[:, cell], links[:, 12 + cell])):
+                total[:, kind, :, layer] += values[:, None] * place
     torch.testing.assert_close(density, expected, rtol=0, atol=1e-3)
 
 
@@ -164,6 +168,36 @@ def test_decode_is_sampling_from_given_numbers(trained):
     torch.testing.assert_close(decoded, sampled, rtol=2e-4, atol=1e-4)
 
 
+def test_hits_have_the_threshold_and_layers_their_energy(trained):
+    excess = torch.zeros(3, 12, dtype=torch.float64)
+    excess[0, [0, 3, 9]] = torch.tensor([0.5, 1e-6, 0.2], dtype=torch.float64)
+    excess[1, :3] = 0.1
+    energies = torch.tensor([[100.0, 3.0], [2.4 * trained.threshold, 1.0], [5.0, 0.0]], dtype=torch.float64)
+    voxels = trained.renormalise(excess, energies)
+    assert voxels[0, 3] > trained.threshold
+    assert voxels[0, 3] == pytest.approx(trained.threshold, rel=0.03)
+    assert voxels[0, 0] + voxels[0, 3] == pytest.approx(100.0)
+    assert voxels[0, 9] == pytest.approx(3.0)
+    # Not enough for three hits above the threshold.
+    np.testing.assert_allclose(voxels[1, :3], 0.8 * trained.threshold)
+    assert not voxels[2].any()
+    assert torch.equal(voxels > 0, (excess > 0))
+
+
+def test_flow_one_has_layers_that_are_empty():
+    """A fifth of the showers has nothing in its last layer; 2000 others: sigma 0.009, 5 of them and 0.03."""
+    random = np.random.default_rng(5)
+    incident = np.full(2000, 1e4)
+    voxels = np.zeros((2000, 12))
+    voxels[:, :8] = random.gamma(20.0, 50.0, (2000, 8))
+    voxels[random.random(2000) < 0.8, 8:] = 3.0
+    model = HitFlow(SHAPES)
+    model.train_on(incident, voxels, TrainingSettings(epochs=25, batch_size=100, progress=False))
+    generator = torch.Generator().manual_seed(2)
+    energies = model.energies.sample(torch.full((2000,), 1e4, dtype=torch.float64), generator)
+    assert abs(float((energies[:, 1] == 0).double().mean()) - 0.2) < 5 * 0.009 + 0.03
+
+
 def test_cells_of_calogan():
     cells = Cells(((3, 96), (12, 12), (12, 6)))
     assert cells.orbits.max() + 1 == 2 * 48 + 36 + 18
@@ -171,9 +205,12 @@ def test_cells_of_calogan():
     for cell in range(504):
         near = cells.neighbours(cell)
         assert (cells.groups[near] < cells.groups[cell]).all()
-    # The two strips at the axis come first; the second sees the first.
-    assert [list(step) for step in cells.steps[:2]] == [[96 + 47], [96 + 48]]
-    assert list(cells.neighbours(96 + 48)) == [96 + 47]
+    # The two strips at the axis come last of their layer; the last one sees the other.
+    last = cells.groups[:288].max()
+    assert [list(step) for step in cells.steps[last - 1 : last + 1]] == [[96 + 48], [96 + 47]]
+    assert 96 + 48 in cells.neighbours(96 + 47)
+    # The rows at the sides come before the middle one.
+    assert cells.groups[:96].max() < cells.groups[96:192].min()
     # All layers but the first look at what is before them.
     assert set(cells.layer[cells.neighbours(288 + 5 * 12 + 5)]) == {0}
 

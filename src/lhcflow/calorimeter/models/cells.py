@@ -44,6 +44,9 @@ class Cells:
         """The step (V,) in which each cell is generated: layer after layer; in a layer, the bright cells
         around the axis one by one, which share what energy there is, then sublattices, so that the
         neighbours of a cell are in other steps than itself.
+
+        In fine layers the other way round: there the cells of the axis have nearly all of the energy, and
+        what they leave to others would be lost in their errors.
         """
         parts, first = [], 0
         for a, b in self.shapes:
@@ -52,6 +55,8 @@ class Cells:
             step = sublattice.copy()
             outwards = np.abs(2 * np.nonzero(core)[1] - (b - 1)).argsort(kind="stable")
             step[tuple(index[outwards] for index in np.nonzero(core))] = np.arange(core.sum()) - core.sum()
+            if b > _FINE:
+                step = -step
             _, step = np.unique(step.ravel(), return_inverse=True)
             parts.append(first + step)
             first = int(parts[-1].max()) + 1
@@ -70,6 +75,12 @@ class Cells:
         near_x = np.abs(x - x[cell]) < np.where(own, 1.1 * dx, 0.49 * (dx + dx[cell]))
         near_y = np.abs(y - y[cell]) < np.where(own, (reach + 0.1) * dy, 0.49 * (dy + dy[cell]))
         return np.flatnonzero(near_x & near_y & (self.groups < self.groups[cell]))
+
+    @cached_property
+    def places(self) -> tuple[NDArray[np.float64], ...]:
+        """Centres (V,) of the cells along both axes, -1 to 1."""
+        x, y, _, _ = self._boxes
+        return 2 * x - 1, 2 * y - 1
 
     @cached_property
     def _boxes(self) -> tuple[NDArray[np.float64], ...]:

@@ -14,6 +14,7 @@ from .blocks import masked_blocks
 from .preprocessing import (
     ALPHA,
     NOISE,
+    THRESHOLD,
     EnergyFractions,
     LayerSizes,
     VoxelFractions,
@@ -32,7 +33,9 @@ class EnergyFlow(Component):
     ----------
     layers : number of voxels of each layer.
     top : largest ratio of deposited and incident energy.
-    noise : width in MeV of the noise per voxel in the training, whose mean is taken off again.
+    noise : width in MeV of the noise per voxel in the training, whose mean is taken off again. 0: only layers
+        below the threshold get any energy, even in its logarithm, over the decade below the threshold: they
+        stay apart from others, and are empty again in what is generated.
     alpha : see :func:`~lhcflow.calorimeter.models.preprocessing.logit`.
     flow : over the L numbers of :class:`EnergyFractions`, with one context feature.
     """
@@ -59,7 +62,12 @@ class EnergyFlow(Component):
     def batch(self, batch: tuple[Tensor, ...], generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
         """Incident energies (n,) and voxels (n, V) to what the flow is trained on, with new noise."""
         incident, voxels = batch
-        energies = self.layers.energies(add_noise(voxels.double(), self.noise, generator))
+        if self.noise:
+            energies = self.layers.energies(add_noise(voxels.double(), self.noise, generator))
+        else:
+            energies = self.layers.energies(voxels.double())
+            faint = THRESHOLD * 10 ** -torch.rand(energies.shape, generator=generator, dtype=energies.dtype)
+            energies = torch.where(energies < THRESHOLD, faint, energies)
         x = self.fractions.forward(incident.double(), energies)
         return x.to(self.flow.dtype), self.condition(incident)
 

@@ -24,8 +24,12 @@ from .preprocessing import THRESHOLD
 from .training import Deadline, TrainingSettings, checkpoint_in, train
 
 Array = NDArray[np.floating[Any]]
+SUMS = 9
+"""Per layer, over the cells so far: see :meth:`HitFlow.summary`."""
+_FAINT = 1.0  # MeV: layers with less are described as if they had that
 _LIMIT = 8.0  # of standardised numbers
 _STATE = 3.5  # of the sums, which are features: outliers would be levers
+_NEAR = 1e-3  # of the threshold: hits are at least so far above it
 _LEAST = 1e-3  # of what is left of a layer's energy, for its logarithm
 _LOG2PI = float(np.log(2 * np.pi))
 
@@ -38,7 +42,7 @@ class Conditions:
     ----------
     powers : (n, powers), see :meth:`HitFlow.powers`.
     odds, mean, scale : (n, V) of the cells, see :meth:`HitFlow.base`.
-    state_mean, state_inverse : (steps, n, 3 layers), see :meth:`HitFlow.moments`.
+    state_mean, state_inverse : (steps, n, SUMS layers), see :meth:`HitFlow.moments`.
     """
 
     powers: Tensor
@@ -52,12 +56,13 @@ class Conditions:
 class HitFlow(ShowerModel):
     """p(E_layers | E_inc) as CaloFlow has it, then an autoregressive density of empty and hit cells.
 
-    A cell is empty with a probability of its own: nothing is dequantised. If it is hit, the logarithm of its
-    share of the layer's energy, standardised given the energies and mapped to a normal variable by a table,
-    is normal. Log-odds, mean and log sigma of a cell are linear in polynomials of the energies, in what the
-    steps before have left of each layer's energy, their sums of hits and of standardised energies, and in
-    the cells near by. Cells of one step are independent given all steps before; there are 32 in CaloGAN's
-    calorimeter. Everything but flow I is fitted by ridge regressions: no epochs, no learning rate.
+    A cell is empty with a probability of its own: nothing is dequantised. If it is hit, the logarithm of what
+    it has above the threshold, as a share of the layer's energy, standardised given the energies and mapped
+    to a normal variable by a table, is normal. Log-odds, mean and log sigma of a cell are linear in
+    polynomials of the energies; in what the steps before have left of each layer's energy; in their sums and
+    first moments of energies, hits and standardised energies; and in the cells near by. Cells of one step
+    are independent given all steps before; there are 32 in CaloGAN's calorimeter. Everything but flow I is
+    fitted by ridge regressions: no epochs, no learning rate.
 
     Parameters
     ----------
@@ -77,6 +82,8 @@ class HitFlow(ShowerModel):
 
     centre: Tensor
     width: Tensor
+    least: Tensor
+    most: Tensor
     orbit_terms: Tensor
     knots: Tensor
     scores: Tensor
@@ -85,6 +92,7 @@ class HitFlow(ShowerModel):
     terms: Tensor
     links: Tensor
     state_terms: Tensor
+    weights: Tensor
 
     def __init__(
         self,
@@ -100,24 +108,28 @@ class HitFlow(ShowerModel):
         super().__init__(sizes)
         self.forget_plans()
         self.threshold = threshold
-        self.energies = energies or EnergyFlow(sizes, 1.0, seed=seed)
+        self.energies = energies or EnergyFlow(sizes, 1.0, noise=0.0, seed=seed)
         cells, layers, orbits = sum(sizes), len(sizes), int(self.cells.orbits.max()) + 1
         powers = (layers + 2) * (layers + 3) // 2
         steps = len(self.cells.steps)
         table = torch.from_numpy(SCORES).float()
         for name, start in {
             "centre": torch.zeros(layers + 1),
+            "least": torch.full((layers + 1,), -8.0),
+            "most": torch.full((layers + 1,), 8.0),
             "width": torch.ones(layers + 1),
             "orbit_terms": torch.zeros(3, orbits, powers),
             "knots": table.expand(orbits, -1).clone(),
-            "terms": torch.zeros(3, cells, powers + 3 * layers),
+            "terms": torch.zeros(3, cells, powers + SUMS * layers),
             "links": torch.zeros(3, cells, 2 * cells),
-            "state_terms": torch.zeros(2, steps, 3 * layers, powers),
+            "state_terms": torch.zeros(2, steps, SUMS * layers, powers),
         }.items():
             self.register_buffer(name, start)
         for name, index in (("orbit", self.cells.orbits), ("layer", self.cells.layer)):
             self.register_buffer(name, torch.from_numpy(index.copy()), persistent=False)
         self.register_buffer("scores", table, persistent=False)
+        weights = np.stack([np.ones(cells), *self.cells.places], 1)
+        self.register_buffer("weights", torch.from_numpy(weights).float(), persistent=False)
 
     def train_on(
         self,
@@ -158,10 +170,14 @@ class HitFlow(ShowerModel):
         fit(self, *data, ridge, settings.validation, settings.seed)
         return {"energies": history}
 
+    def logs(self, incident: Tensor, energies: Tensor) -> Tensor:
+        """log10 of incident and layer energies (n, 1 + L) in MeV."""
+        return torch.cat([incident.double()[:, None], energies.double().clamp_min(_FAINT)], 1).log10()
+
     def powers(self, incident: Tensor, energies: Tensor) -> Tensor:
-        """Products of up to two standardised log energies (n, powers), from MeV."""
-        logs = torch.cat([incident.double()[:, None], energies.double().clamp_min(1.0)], 1).log10()
-        c = ((logs.to(self.centre.dtype) - self.centre) / self.width).clamp(-_LIMIT, _LIMIT)
+        """Products of up to two of the logarithms (n, powers), standardised and within those of the fit."""
+        logs = self.logs(incident, energies).to(self.centre.dtype)
+        c = (logs.clamp(self.least, self.most) - self.centre) / self.width
         c = torch.cat([torch.ones_like(c[:, :1]), c], 1)
         rows, columns = torch.triu_indices(c.shape[1], c.shape[1])
         return c[:, rows] * c[:, columns]
@@ -179,27 +195,47 @@ class HitFlow(ShowerModel):
         """The inverse of :meth:`score`."""
         return _interpolate(z, self.scores.expand(z.shape[1], -1), self.knots[self.orbit[index]])[0]
 
+    def excess(self, voxels: Tensor, energies: Tensor) -> Tensor:
+        """What hits have above the threshold, as shares of their layers' energies; 0 for empty cells."""
+        above = (voxels - self.threshold).clamp_min(_NEAR * self.threshold)
+        total = self.layers.spread(energies).clamp_min(1e-300)
+        return torch.where(voxels >= self.threshold, above.double() / total, 0.0)
+
+    def renormalise(self, excess: Tensor, energies: Tensor) -> Tensor:
+        """Voxels (n, V) in MeV: every layer has its energy, and every hit the threshold or more.
+
+        Where the energy is not enough for that, all hits have the same.
+        """
+        hit = (excess > 0).double()
+        count, sums = self.layers.energies(hit), self.layers.energies(excess)
+        floor = (energies / count.clamp_min(1.0)).clamp_max(self.threshold)
+        factor = torch.where(sums > 0, (energies - floor * count) / sums.clamp_min(1e-300), 0.0)
+        return hit * self.layers.spread(floor) + excess * self.layers.spread(factor)
+
     def summary(self, shares: Tensor, hits: Tensor, z: Tensor, step: int) -> Tensor:
-        """What a step adds to each layer's energy, hits and standardised energies (n, 3 layers)."""
-        result = shares.new_zeros(len(shares), 3, len(self.layers.sizes))
+        """What a step adds to the sums (n, SUMS layers) of shares, hits and standardised energies, and to
+        those of the three times each of the cells' coordinates.
+        """
+        result = shares.new_zeros(len(shares), SUMS, len(self.layers.sizes))
         cells = self.cells.steps[step]
+        weights = self.weights[cells]
         layer = int(self.cells.layer[cells[0]])
-        result[:, :, layer] = torch.stack([shares.sum(1), hits.sum(1), z.sum(1)], 1)
+        result[:, :, layer] = torch.cat([shares @ weights, hits @ weights, z @ weights], 1)
         return result.flatten(1)
 
     def raw_state(self, total: Tensor) -> Tensor:
-        """Sums (n, 3 layers) of :meth:`summary`; of energies, the logarithm of what they leave."""
+        """Sums of :meth:`summary`; of shares, the logarithm of what they leave."""
         layers = len(self.layers.sizes)
         left = (1 - total[:, :layers]).clamp_min(_LEAST).log()
         return torch.cat([left, total[:, layers:]], 1)
 
     def moments(self, powers: Tensor, step: int | slice) -> tuple[Tensor, Tensor]:
-        """Mean and inverse sigma (..., n, 3 layers) of the sums before steps, given the energies."""
+        """Mean and inverse sigma (..., n, SUMS layers) of the sums before steps, given the energies."""
         mean, scale = powers @ self.state_terms[:, step].transpose(-1, -2)
         return mean, (-scale).clamp(-5.0, 5.0).exp()
 
     def state(self, total: Tensor, mean: Tensor, inverse: Tensor) -> Tensor:
-        """The sums (n, 3 layers) before a step, standardised by their moments."""
+        """The sums (n, SUMS layers) before a step, standardised by their moments."""
         return ((self.raw_state(total) - mean) * inverse).clamp(-_STATE, _STATE)
 
     def conditions(self, powers: Tensor) -> Conditions:
@@ -212,7 +248,7 @@ class HitFlow(ShowerModel):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Log-odds, mean and log sigma (n, k) of the cells of a step, given all before.
 
-        ``total`` (n, 3 layers) are sums of :meth:`summary`; ``links`` (n, 2 V) hits less their probability
+        ``total`` (n, SUMS layers) are sums of :meth:`summary`; ``links`` (n, 2 V) hits less their probability
         from the energies alone, and standardised energies, 0 where a cell is empty.
         """
         index, near, weights = self._plan(step)
@@ -249,22 +285,22 @@ class HitFlow(ShowerModel):
         given = self.conditions(self.powers(incident, energies))
         expected, sigma = given.odds.sigmoid(), given.scale.exp()
         possible = (energies > 0)[:, self.layer]
+        least = self.layers.spread((self.threshold / energies.clamp_min(1e-300)).to(sigma.dtype))
         n, cells = len(incident), self.layers.voxels
-        links = given.powers.new_zeros(n, 2 * cells)
-        shares, total = links[:, :cells].clone(), links[:, : 3 * len(self.layers.sizes)].clone()
+        links, excess = given.powers.new_zeros(n, 2 * cells), given.powers.new_zeros(n, cells)
+        total = links.new_zeros(n, SUMS * len(self.layers.sizes))
         for step in range(len(self.cells.steps)):
             index = self._plan(step)[0]
             odds, mean, scale = self.parameters_of(step, given, total, links)
             hit = (chances[:, index] < odds.sigmoid()) & possible[:, index]
             z = (mean + scale.exp() * latent[:, index]).clamp(-_LIMIT, _LIMIT)
             logs = given.mean[:, index] + sigma[:, index] * self.unscore(z, index)
-            share, z = torch.where(hit, logs.clamp_max(0.0).exp(), 0.0), torch.where(hit, z, 0.0)
+            above, z = torch.where(hit, logs.clamp_max(0.0).exp(), 0.0), torch.where(hit, z, 0.0)
+            share = torch.where(hit, above + least[:, index], 0.0)
             surplus = hit.to(z.dtype) - expected[:, index]
-            links[:, index], links[:, index + cells], shares[:, index] = surplus, z, share
+            links[:, index], links[:, index + cells], excess[:, index] = surplus, z, above
             total = total + self.summary(share, surplus, z, step)
-        voxels = shares.double()
-        sums = self.layers.energies(voxels)
-        return voxels * self.layers.spread(torch.where(sums > 0, energies / sums.clamp_min(1e-300), 0.0))
+        return self.renormalise(excess.double(), energies)
 
     @torch.no_grad()
     def encode_cells(self, incident: Tensor, voxels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -273,20 +309,21 @@ class HitFlow(ShowerModel):
         Returns
         -------
         Hit probabilities (n, V); normal variables (n, V), 0 for empty cells; and log densities (n,) of the
-        cells given the layers' energies: probabilities of empty cells, densities in log(MeV) of hit ones.
+        cells given the layers' energies: probabilities of empty cells, densities of hit ones in the logarithm
+        of the MeV above the threshold.
         """
         hit = voxels >= self.threshold
         voxels = torch.where(hit, voxels, 0.0)
         energies = self.layers.energies(voxels.double())
         given = self.conditions(self.powers(incident, energies))
         spread = self.layers.spread(energies)
-        shares = torch.where(hit, voxels / spread.clamp_min(1e-300), 1.0)
-        t = (shares.log().to(given.mean.dtype) - given.mean) * (-given.scale).exp()
+        above = torch.where(hit, self.excess(voxels, energies), 1.0)
+        t = (above.log().to(given.mean.dtype) - given.mean) * (-given.scale).exp()
         z, slope = self.score(t, slice(None))
         z, surplus = torch.where(hit, z.clamp(-_LIMIT, _LIMIT), 0.0), hit.to(z.dtype) - given.odds.sigmoid()
-        shares = torch.where(hit, shares, 0.0).to(z.dtype)
+        shares = (voxels / spread.clamp_min(1e-300)).to(z.dtype)
         links = torch.cat([surplus, z], 1)
-        total = links.new_zeros(len(links), 3 * len(self.layers.sizes))
+        total = links.new_zeros(len(links), SUMS * len(self.layers.sizes))
         probability, latent, log_prob = torch.zeros_like(z), torch.zeros_like(z), z.new_zeros(len(z)).double()
         for step in range(len(self.cells.steps)):
             index = self._plan(step)[0]

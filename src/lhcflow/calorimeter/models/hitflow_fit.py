@@ -34,17 +34,20 @@ def fit(model: HitFlow, incident: Tensor, voxels: Tensor, ridge: float, share: f
     mirrored = [mirror.reflect(voxels, a, b) for a in (False, True) for b in (False, True)]
     incident, voxels = incident.repeat(4), torch.cat(mirrored)
     energies = model.layers.energies(voxels)
-    logs = torch.cat([incident[:, None], energies.clamp_min(1.0)], 1).log10()
+    logs = model.logs(incident, energies)
     model.centre.copy_(logs.mean(0))
     model.width.copy_(logs.std(0).clamp_min(1e-3))
+    model.least.copy_(logs.amin(0))
+    model.most.copy_(logs.amax(0))
     powers = model.powers(incident, energies)
+    excess = model.excess(voxels, energies)
     shares = voxels / model.layers.spread(energies).clamp_min(1e-300)
-    _fit_orbits(model, powers.double().numpy(), shares.numpy(), energies.numpy())
-    _fit_cells(model, powers, shares, energies, ridge)
+    _fit_orbits(model, powers.double().numpy(), excess.numpy(), energies.numpy())
+    _fit_cells(model, powers, excess, shares, energies, ridge)
     model.forget_plans()
 
 
-def _fit_orbits(model: HitFlow, powers: Array, shares: Array, energies: Array) -> None:
+def _fit_orbits(model: HitFlow, powers: Array, excess: Array, energies: Array) -> None:
     """Occupancy, mean and log sigma of the logarithm as functions of the energies, and the table."""
     cells, width = model.cells, powers.shape[1]
     ridge = np.ones(width)
@@ -53,7 +56,7 @@ def _fit_orbits(model: HitFlow, powers: Array, shares: Array, energies: Array) -
     for orbit in range(int(cells.orbits.max()) + 1):
         index = np.flatnonzero(cells.orbits == orbit)
         rows = np.flatnonzero(energies[:quarter, cells.layer[index[0]]] > 0)
-        x, values = powers[rows], shares[np.ix_(rows, index)]
+        x, values = powers[rows], excess[np.ix_(rows, index)]
         odds = logistic(x, (values > 0).mean(1), ridge, weight=len(index))
         hit = np.nonzero(values > 0)
         logs, x = np.log(values[hit]), x[hit[0]]
@@ -77,15 +80,17 @@ def _table(values: Array) -> Tensor:
     return torch.from_numpy(np.maximum.accumulate(np.quantile(values, ndtr(SCORES)) - steps) + steps)
 
 
-def _fit_cells(model: HitFlow, powers: Tensor, shares: Tensor, energies: Tensor, ridge: float) -> None:
+def _fit_cells(
+    model: HitFlow, powers: Tensor, excess: Tensor, shares: Tensor, energies: Tensor, ridge: float
+) -> None:
     """Cell by cell, what sums over earlier steps and near cells add."""
     cells, count = model.cells, model.layers.voxels
     odds, mean, sigma = model.base(powers, slice(None))
-    hit = shares > 0
-    t = (torch.where(hit, shares, 1.0).log().float() - mean) * (-sigma).exp()
+    hit = excess > 0
+    t = (torch.where(hit, excess, 1.0).log().float() - mean) * (-sigma).exp()
     z = torch.where(hit, model.score(t, slice(None))[0].clamp(-8, 8), 0.0)
     surplus = hit.float() - odds.sigmoid()
-    total = powers.new_zeros(len(powers), 3 * len(model.layers.sizes))
+    total = powers.new_zeros(len(powers), model.state_terms.shape[2])
     links = torch.cat([surplus, z], 1).double().numpy()
     hits, known = hit.numpy(), odds.double().numpy()
     terms, few = powers.shape[1], model.terms.shape[2]
