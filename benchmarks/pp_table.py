@@ -13,6 +13,8 @@ i-flow  as published (2001.05486, 2001.10028): one flow on the cube, the channel
         points as ours.
 flow    ours: the channel a discrete variable with learned probabilities, values re-used through the buffer,
         soft permutations, VEGAS as base; where there is one channel, a flow on the cube without permutations.
+madspace  the phase space of madspace 0.2.1 (the boson's decay behind a Chili map of jets, one channel) with
+        our amplitudes, densities and cuts and our VEGAS+.
 
 Each (boson, jets, method, seed) is stored at once in --json, and what is there already is not run again.
 """
@@ -34,13 +36,14 @@ import torch
 
 from lhcflow.files import write_json
 from lhcflow.flows import coupling_spline
+from lhcflow.integration import Integrator
 from lhcflow.integration.divergences import divergence_named
 from lhcflow.integration.unweighting import bootstrap_efficiency, overweight_efficiency
 from lhcflow.processes import EventGenerator, HadronicCrossSection
 from lhcflow.processes.flow_settings import CHANNELS
 
 LEPTONS = {"W+": "e+ ve", "W-": "e- ve~", "Z": "e+ e-"}
-METHODS = ("vegas", "flow", "i-flow")
+METHODS = ("vegas", "flow", "i-flow", "madspace")
 PUBLISHED = {  # 2001.10028: Sherpa, i-flow
     "W+": ((0.28, 0.61), (0.038, 0.12), (7.5e-3, 1.0e-2), (1.5e-3, 1.8e-3)),
     "W-": ((0.29, 0.70), (0.040, 0.15), (7.7e-3, 1.1e-2), (2.0e-3, 2.2e-3)),
@@ -63,6 +66,17 @@ def run(boson: str, jets: int, method: str, seed: int, calls: int) -> dict[str, 
         first = np.concatenate([sample(ROWS) for _ in range(2)])
         mean, error = first.mean(), first.std() / len(first) ** 0.5
         warnings: list[str] = []
+    elif method == "madspace":
+        mapped = MadspaceMap(HadronicCrossSection(process))
+        result = Integrator(mapped.dim, seed=seed, method="vegas").integrate(mapped, calls)
+        mean, error, used = float(result.mean), float(result.sdev), result.calls
+        warnings = list(result.warnings)
+        assert result.sampler is not None
+        drawn = result.sampler
+
+        def sample(n: int) -> np.ndarray:
+            return drawn.sample(n)[1]
+
     else:
         generator = EventGenerator(process, method=method, seed=seed)
         result = generator.integrate(calls)
@@ -133,6 +147,41 @@ def sampler_of(flow: torch.nn.Module, f: HadronicCrossSection, seed: int):
     return sample
 
 
+class MadspaceMap:
+    """The integrand of a cross section on the unit cube of madspace's phase space: pb, at points (n, dim)."""
+
+    def __init__(self, f: HadronicCrossSection) -> None:
+        import madspace as ms
+
+        self.f, jets, boson = f, len(f.jets), f.phase_space.boson
+        lines = [*(ms.Propagator() for _ in f.jets)]
+        lines.append(ms.Propagator(boson.mass, boson.width, 0, f.cuts.min_mass, f.cuts.max_mass))
+        chain = ["i0", *(f"p{k}" for k in range(jets + 1))]
+        vertices = [[chain[k], f"o{2 + k}", chain[k + 1]] for k in range(jets)]
+        vertices += [[chain[jets], "i1", f"p{jets}"], [f"p{jets}", "o0", "o1"]]
+        joined = [[ms.LineRef(name) for name in vertex] for vertex in vertices]
+        topology = ms.Topology(ms.Diagram([0.0] * 2, [0.0] * (2 + jets), lines, joined))
+        modes, cuts = ms.PhaseSpaceMapping.TChannelMode, None
+        if jets:
+            particles, kinds = [1, 1, 11, 12] + [21] * jets, ms.Observable
+            pt, eta = (kinds(particles, o, [[21]]) for o in (kinds.obs_pt, kinds.obs_eta_abs))
+            cuts = ms.Cuts([ms.CutItem(pt, min=f.cuts.jet_pt), ms.CutItem(eta, max=f.cuts.jet_eta)])
+        mode = modes.chili if jets else modes.propagator
+        mapping = ms.PhaseSpaceMapping(topology, f.energy, False, 0.8, mode, cuts)
+        self.dim = mapping.random_dim()
+        self._run = ms.FunctionRuntime(mapping.forward_function(), ms.Context(1))
+
+    def __call__(self, u: np.ndarray) -> np.ndarray:
+        f = self.f
+        momenta, _, _, weight = (part.numpy() for part in self._run.call([u]))
+        good = np.isfinite(weight) & (weight > 0) & np.isfinite(momenta).all(axis=(1, 2))
+        rows = np.flatnonzero(good)
+        rows = rows[f.cuts(momenta[rows], f.jets, f.charged, f.neutral)]
+        value = np.zeros(len(u))
+        value[rows] = f.contributions(np.ascontiguousarray(momenta[rows])).sum(axis=1) * weight[rows]
+        return value
+
+
 def averaged(jobs: dict[str, dict], boson: str, n: int, method: str) -> dict[str, float] | None:
     """Means over the seeds with their errors, and the range of the efficiency; None without a seed."""
     found = [job for key, job in jobs.items() if key.startswith(f"{boson}/{n}/{method}/")]
@@ -166,7 +215,7 @@ def tables(jobs: dict[str, dict]) -> list[dict[str, object]]:
                     faster_capped = compared["seconds_per_point"] / compared["overweight"] / capped
                     later = job["training_seconds"] - compared["training_seconds"]
                     even = later / (theirs - event) if theirs > event else None
-                published = PUBLISHED[boson][n][{"vegas": 0, "i-flow": 1}[m]] if m != "flow" else None
+                published = PUBLISHED[boson][n][m == "i-flow"] if m in ("vegas", "i-flow") else None
                 sigma = (job["cross_section"], job["error"])
                 spread = (job["lowest"], job["highest"])
                 over = (job["overweight"], job["overweight_error"], job["overweight_1e-2"])
