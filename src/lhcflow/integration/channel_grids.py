@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Self
 
@@ -34,7 +35,7 @@ class ChannelGrids(Proposal):
         self.probability = np.asarray(probability, dtype=float)
         self.edges = np.asarray(edges, dtype=float)
         self.dim = self.edges.shape[1] + 1
-        self._rows = np.arange(self.dim - 1)
+        self._maps = [VegasMap(self.dim - 1, edges=edges) for edges in self.edges]
 
     @classmethod
     def even(cls, categories: Categories, dim: int, bins: int = BINS) -> ChannelGrids:
@@ -49,34 +50,29 @@ class ChannelGrids(Proposal):
 
     def with_probability(self, probability: np.ndarray) -> ChannelGrids:
         """The same grids with other probabilities of the categories."""
-        return ChannelGrids(self.categories, probability, self.edges)
+        other = copy.copy(self)
+        other.probability = np.asarray(probability, dtype=float)
+        return other
 
     def map(
         self, y: Float[np.ndarray, "n d"], number: Integer[np.ndarray, " n"]
     ) -> tuple[Float[np.ndarray, "n d"], Float[np.ndarray, " n"]]:
         """The continuous coordinates from even ``y`` in their categories' grids, and the Jacobian (n,)."""
-        position = y * self.bins
-        index = np.clip(position.astype(np.intp), 0, self.bins - 1)
-        left = self.edges[number[:, None], self._rows, index]
-        width = self.edges[number[:, None], self._rows, index + 1] - left
-        return left + (position - index) * width, (width * self.bins).prod(axis=1)
+        x, jacobian = np.empty(y.shape), np.empty(len(y))
+        for k in np.unique(number):
+            mine = np.flatnonzero(number == k)
+            x[mine], jacobian[mine] = self._maps[k].map(y[mine])
+        return x, jacobian
 
     def inverse(
         self, x: Float[np.ndarray, "n d"], number: Integer[np.ndarray, " n"]
     ) -> tuple[Float[np.ndarray, "n d"], Float[np.ndarray, " n"]]:
         """The inverse of :meth:`map`: ``y`` (n, d) and the density |dy/dx| (n,)."""
-        # bisection in each point's own row of edges
-        low = np.zeros(x.shape, dtype=np.intp)
-        high = np.full(x.shape, self.bins, dtype=np.intp)
-        rows = number[:, None]
-        for _ in range(int(np.ceil(np.log2(self.bins)))):
-            middle = (low + high) // 2
-            right = x >= self.edges[rows, self._rows, middle]
-            low, high = np.where(right, middle, low), np.where(right, high, middle)
-        low = np.minimum(low, self.bins - 1)
-        left = self.edges[rows, self._rows, low]
-        width = self.edges[rows, self._rows, low + 1] - left
-        return (low + (x - left) / width) / self.bins, 1 / (width * self.bins).prod(axis=1)
+        y, density = np.empty(x.shape), np.empty(len(x))
+        for k in np.unique(number):
+            mine = np.flatnonzero(number == k)
+            y[mine], density[mine] = self._maps[k].inverse(x[mine])
+        return y, density
 
     def sample(self, n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         number = drawn(self.probability, n, rng)
@@ -124,14 +120,14 @@ class ChannelGrids(Proposal):
             points = np.flatnonzero(row[number] == r)
             if len(points) < 50 or not relative[points].any():
                 continue
-            cells = (self._rows * self.bins + index[points]).ravel()
+            cells = (np.arange(self.dim - 1) * self.bins + index[points]).ravel()
             histogram = np.bincount(
                 cells, np.repeat(relative[points], self.dim - 1), (self.dim - 1) * self.bins
             ).reshape(self.dim - 1, self.bins)
             histogram *= len(points) / histogram.sum(axis=1, keepdims=True)
             histogram += PSEUDO / self.bins
             window = POINTS_PER_WINDOW * self.bins // (2 * len(points))
-            grid = VegasMap(self.dim - 1, edges=self.edges[mine[0]])
+            grid = self._maps[mine[0]]
             edges[mine] = grid.refined(histogram, alpha, min(window, self.bins // 8)).edges
         return ChannelGrids(self.categories, self._adapted(counts, second), edges)
 
