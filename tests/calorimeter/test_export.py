@@ -11,10 +11,11 @@ import onnx
 import pytest
 import torch
 
+from calorimeter.models.toys import SHAPES, correlated_showers
 from lhcflow import InputError
 from lhcflow.calorimeter.export import INPUTS, OUTPUT, export_cpp, export_onnx
 from lhcflow.calorimeter.export.onnx_file import PARITY, PSEUDORAPIDITY, example, feeds, session
-from lhcflow.calorimeter.models import CaloFlow, VoxelFlow
+from lhcflow.calorimeter.models import CaloFlow, HitFlow, TrainingSettings, VoxelFlow
 from lhcflow.errors import RunError
 from lhcflow.flows import AutoregressiveSpline, Flow, StandardNormal
 
@@ -152,6 +153,53 @@ def test_small_teachers_can_be_a_graph_and_large_ones_say_what_to_do(tmp_path):
     assert not (tmp_path / "large.onnx").exists()
     with pytest.raises(InputError, match="names are lhcflow or fastcalosim"):
         export_onnx(large, tmp_path / "large.onnx", names="atlas")
+
+
+@pytest.fixture(scope="module")
+def hitflow(tmp_path_factory):
+    model, path = HitFlow(SHAPES), tmp_path_factory.mktemp("onnx") / "hitflow.onnx"
+    quick = TrainingSettings(epochs=2, batch_size=200, progress=False)
+    model.train_on(*correlated_showers(1500), quick)
+    return model, path, export_onnx(model, path)
+
+
+@pytest.mark.parametrize("batch", [1, 5000])
+def test_hitflows_graph_gives_its_showers(hitflow, batch):
+    model, path, (difference, precision) = hitflow
+    assert precision == "double"
+    assert difference < PARITY
+    inputs = example(model, batch, seed=12345)
+    found = session(path).run([OUTPUT], feeds("lhcflow", *(t.numpy() for t in inputs)))[0]
+    wanted = expected(model, inputs)
+    assert ((found > 0) == (wanted > 0)).all()
+    assert (abs(found - wanted) / inputs[0].numpy()).max() < 1e-7
+    # The showers differ, and some layers have nothing: not a graph that ignores its noise.
+    assert batch == 1 or (0.1 < (found > 0).mean() < 0.9 and found.std(0).min() > 0)
+
+
+def test_hitflow_of_calogan_has_fastcalosims_names(tmp_path):
+    """With weights that are not zero but say nothing: 504 voxels, in another order than that of the steps."""
+    model = HitFlow(((3, 96), (12, 12), (12, 6)), seed=1)
+    generator = torch.Generator().manual_seed(0)
+    for name in ("orbit_terms", "terms", "links", "state_terms"):
+        values = getattr(model, name)
+        values.copy_(0.02 * torch.randn(values.shape, generator=generator))
+    for cell in range(504):  # links to cells of earlier steps only
+        near = model.cells.neighbours(cell)
+        other = np.setdiff1d(np.arange(1008), np.r_[near, near + 504])
+        model.links[:, cell, other] = 0.0
+    model.forget_plans()
+    assert export_onnx(model, tmp_path / "h.onnx", names="fastcalosim")[0] < PARITY
+    runtime = session(tmp_path / "h.onnx")
+    shapes = {i.name: i.shape[1] for i in runtime.get_inputs()}
+    assert shapes == {
+        "inn_einc_in": 1, "inn_z_energy": 3, "cfm_u_shape": 504, "cfm_z_shape": 504, PSEUDORAPIDITY: 1,
+    }  # fmt: skip
+    inputs = [t.numpy() for t in example(model, 500, seed=3)]
+    inputs[3] *= 4  # tails of the tables
+    found = runtime.run([OUTPUT], feeds("fastcalosim", *inputs))[0]
+    wanted = expected(model, [torch.from_numpy(x) for x in inputs])
+    assert (abs(found - wanted) / inputs[0]).max() < PARITY
 
 
 @pytest.fixture(scope="module")

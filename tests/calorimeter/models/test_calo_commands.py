@@ -76,3 +76,17 @@ def test_a_folder_without_model_is_refused(folder, tmp_path, capsys):
     assert run("sample", tmp_path, "--out", folder / "e.h5") == 2
     assert "holds no model.safetensors" in capsys.readouterr().err
     assert not (folder / "e.h5").exists()
+
+
+def test_a_hitflow_is_exported_to_onnx_only(folder, tmp_path, capsys):
+    pytest.importorskip("onnxruntime")
+    assert run("train", folder / "toy.h5", "--model", "hitflow", "--out", folder / "hitflow", *SMALL) == 0
+    out = tmp_path / "h.onnx"
+    assert run("export", folder / "hitflow", "--out", out, "--json", tmp_path / "h.json") == 0
+    assert "noise_hits" in capsys.readouterr().out
+    results = json.loads((tmp_path / "h.json").read_text())
+    assert results["precision"] == "double"
+    assert results["difference"] < 1e-5
+    assert out.is_file()
+    assert run("export", folder / "hitflow", "--out", tmp_path / "cpp", "--format", "cpp") == 2
+    assert "can't be exported as cpp" in capsys.readouterr().err

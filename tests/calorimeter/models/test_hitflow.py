@@ -11,25 +11,9 @@ from lhcflow.calorimeter.models.cells import Cells
 from lhcflow.calorimeter.models.hitflow import _interpolate
 from lhcflow.calorimeter.models.regression import linear, log_scale, logistic
 
-SHAPES = ((2, 4), (2, 2))
+from .toys import SHAPES, correlated_showers
+
 QUICK = TrainingSettings(epochs=2, batch_size=200, progress=False)
-
-
-def correlated_showers(n, seed=0):
-    """Hits of neighbours that come together, and energies that rise with the incident one."""
-    random = np.random.default_rng(seed)
-    incident = random.uniform(1e4, 1e5, 2 * n)
-    parts = []
-    for a, b in SHAPES:
-        common = random.normal(size=(2 * n, 1, 1))
-        hit = random.normal(size=(2 * n, a, b)) + common > 0.5 - 0.5 * (incident[:, None, None] / 1e5)
-        parts.append((hit * np.exp(random.normal(3, 0.5, (2 * n, a, b)) + 0.5 * common)).reshape(2 * n, -1))
-    voxels = np.concatenate(parts, 1)
-    kept = np.flatnonzero((voxels[:, :8].sum(1) > 0) & (voxels[:, 8:].sum(1) > 0))[:n]  # no layer is empty
-    incident, voxels = incident[kept], voxels[kept]
-    share = np.where(np.arange(12) < 8, 0.3, 0.6)
-    sums = np.repeat([voxels[:, :8].sum(1), voxels[:, 8:].sum(1)], [8, 4], axis=0).T
-    return incident, voxels / sums * share * incident[:, None]
 
 
 @pytest.fixture(scope="module")

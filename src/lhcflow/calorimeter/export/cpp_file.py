@@ -16,14 +16,14 @@ from ...errors import InputError
 from ...files import atomic_write
 from ...flows import AutoregressiveSpline, Flow, Permutation
 from ...flows.made import ACTIVATIONS, MADE
-from ..models import CaloFlow
+from ..models import CaloFlow, ShowerModel
 from ..models.preprocessing import VoxelFractions
 
 MAGIC = b"LHCFLOW1"
 SOURCES = ("lhcflow_showers.hpp", "example.cpp")
 
 
-def export_cpp(model: CaloFlow, folder: str | os.PathLike[str]) -> list[Path]:
+def export_cpp(model: ShowerModel, folder: str | os.PathLike[str]) -> list[Path]:
     """Write a model for C++: ``model.lhcflow``, the header that samples from it, and an example program.
 
     Parameters
@@ -38,7 +38,7 @@ def export_cpp(model: CaloFlow, folder: str | os.PathLike[str]) -> list[Path]:
     Raises
     ------
     InputError
-        If the model has layers that the header does not know.
+        If the model is no CaloFlow, or has layers that the header does not know.
     """
     data = pack(model)
     target = Path(folder)
@@ -54,7 +54,7 @@ def export_cpp(model: CaloFlow, folder: str | os.PathLike[str]) -> list[Path]:
     return [target / name for name in ("model.lhcflow", *SOURCES)]
 
 
-def pack(model: CaloFlow) -> bytes:
+def pack(model: ShowerModel) -> bytes:
     """The content of ``model.lhcflow``, little-endian; arrays begin with their length (uint64)."""
     if not isinstance(model, CaloFlow):
         raise InputError(f"C++ export is for CaloFlow teachers and students, not for {type(model).__name__}")

@@ -26,11 +26,15 @@ from .training import Deadline, TrainingSettings, checkpoint_in, train
 Array = NDArray[np.floating[Any]]
 SUMS = 9
 """Per layer, over the cells so far: see :meth:`HitFlow.summary`."""
-_FAINT = 1.0  # MeV: layers with less are described as if they had that
-_LIMIT = 8.0  # of standardised numbers
-_STATE = 3.5  # of the sums, which are features: outliers would be levers
+FAINT = 1.0
+"""MeV: layers with less are described as if they had that."""
+LIMIT = 8.0
+"""Of standardised numbers."""
+STATE = 3.5
+"""Of the sums, which are features: outliers would be levers."""
+LEAST = 1e-3
+"""Of what is left of a layer's energy, for its logarithm."""
 _NEAR = 1e-3  # of the threshold: hits are at least so far above it
-_LEAST = 1e-3  # of what is left of a layer's energy, for its logarithm
 _LOG2PI = float(np.log(2 * np.pi))
 
 
@@ -172,7 +176,7 @@ class HitFlow(ShowerModel):
 
     def logs(self, incident: Tensor, energies: Tensor) -> Tensor:
         """log10 of incident and layer energies (n, 1 + L) in MeV."""
-        return torch.cat([incident.double()[:, None], energies.double().clamp_min(_FAINT)], 1).log10()
+        return torch.cat([incident.double()[:, None], energies.double().clamp_min(FAINT)], 1).log10()
 
     def powers(self, incident: Tensor, energies: Tensor) -> Tensor:
         """Products of up to two of the logarithms (n, powers), standardised and within those of the fit."""
@@ -226,7 +230,7 @@ class HitFlow(ShowerModel):
     def raw_state(self, total: Tensor) -> Tensor:
         """Sums of :meth:`summary`; of shares, the logarithm of what they leave."""
         layers = len(self.layers.sizes)
-        left = (1 - total[:, :layers]).clamp_min(_LEAST).log()
+        left = (1 - total[:, :layers]).clamp_min(LEAST).log()
         return torch.cat([left, total[:, layers:]], 1)
 
     def moments(self, powers: Tensor, step: int | slice) -> tuple[Tensor, Tensor]:
@@ -236,7 +240,7 @@ class HitFlow(ShowerModel):
 
     def state(self, total: Tensor, mean: Tensor, inverse: Tensor) -> Tensor:
         """The sums (n, SUMS layers) before a step, standardised by their moments."""
-        return ((self.raw_state(total) - mean) * inverse).clamp(-_STATE, _STATE)
+        return ((self.raw_state(total) - mean) * inverse).clamp(-STATE, STATE)
 
     def conditions(self, powers: Tensor) -> Conditions:
         """All that the energies say."""
@@ -293,7 +297,7 @@ class HitFlow(ShowerModel):
             index = self._plan(step)[0]
             odds, mean, scale = self.parameters_of(step, given, total, links)
             hit = (chances[:, index] < odds.sigmoid()) & possible[:, index]
-            z = (mean + scale.exp() * latent[:, index]).clamp(-_LIMIT, _LIMIT)
+            z = (mean + scale.exp() * latent[:, index]).clamp(-LIMIT, LIMIT)
             logs = given.mean[:, index] + sigma[:, index] * self.unscore(z, index)
             above, z = torch.where(hit, logs.clamp_max(0.0).exp(), 0.0), torch.where(hit, z, 0.0)
             share = torch.where(hit, above + least[:, index], 0.0)
@@ -320,7 +324,7 @@ class HitFlow(ShowerModel):
         above = torch.where(hit, self.excess(voxels, energies), 1.0)
         t = (above.log().to(given.mean.dtype) - given.mean) * (-given.scale).exp()
         z, slope = self.score(t, slice(None))
-        z, surplus = torch.where(hit, z.clamp(-_LIMIT, _LIMIT), 0.0), hit.to(z.dtype) - given.odds.sigmoid()
+        z, surplus = torch.where(hit, z.clamp(-LIMIT, LIMIT), 0.0), hit.to(z.dtype) - given.odds.sigmoid()
         shares = (voxels / spread.clamp_min(1e-300)).to(z.dtype)
         links = torch.cat([surplus, z], 1)
         total = links.new_zeros(len(links), SUMS * len(self.layers.sizes))

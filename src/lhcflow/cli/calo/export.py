@@ -38,7 +38,9 @@ class Precision(StrEnum):
 def export(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a training, or its model file.")],
     out: Annotated[Path, typer.Option("--out", metavar="PATH", help="The .onnx file, or a folder for C++.")],
-    format: Annotated[Format, typer.Option(help="onnx for students, cpp for teachers too.")] = Format.onnx,
+    format: Annotated[
+        Format, typer.Option(help="onnx for students and HitFlows, cpp for teachers too.")
+    ] = Format.onnx,
     names: Annotated[Names, typer.Option(help="Names of the graph's inputs.")] = Names.lhcflow,
     precision: Annotated[
         Precision,
@@ -49,13 +51,14 @@ def export(
 ) -> None:
     """Export a model as one ONNX graph, or for the C++ header."""
     check_json(json)
-    from ...calorimeter.export import INPUTS, OUTPUT, export_cpp, export_onnx
-    from ...calorimeter.models import CaloFlow
+    from ...calorimeter.export import OUTPUT, export_cpp, export_onnx, input_names
+    from ...calorimeter.models import CaloFlow, HitFlow
     from ...files import write_json
 
     model = load_model(run)
-    if not isinstance(model, CaloFlow):
-        raise InputError(f"{run} holds a {type(model).__name__}, only CaloFlow models can be exported")
+    known = (CaloFlow, HitFlow) if format == Format.onnx else CaloFlow
+    if not isinstance(model, known):
+        raise InputError(f"{run} holds a {type(model).__name__}, which can't be exported as {format.value}")
     screen = console(quiet)
     results: dict[str, Any] = {"format": format.value}
     if format == Format.onnx:
@@ -63,7 +66,7 @@ def export(
             raise InputError(f"--out {out} is a folder: give a file, such as {out / 'model.onnx'}")
         difference, chosen = export_onnx(model, out, names.value, precision.value)
         results |= {"files": [str(out)], "difference": difference, "precision": chosen}
-        inputs = ", ".join(INPUTS[names.value])
+        inputs = ", ".join(input_names(names.value, isinstance(model, HitFlow)))
         screen.print(f"{out}: {inputs} -> {OUTPUT}", markup=False)
         screen.print(
             f"{chosen} precision, differs from the model by {difference:.1e} of the incident energy",

@@ -1,0 +1,149 @@
+"""HitFlow as ONNX operations: the steps of :meth:`HitFlow.decode_cells`, one after the other."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+
+from ..models import HitFlow
+from ..models.hitflow import FAINT, LEAST, LIMIT, STATE, SUMS
+from .graph import Graph
+from .shower_graph import layer_energies
+
+
+def hitflow(
+    graph: Graph, model: HitFlow, incident: str, noise_energies: str, chances: str, normal: str
+) -> str:
+    """Voxels (n, V) in MeV, as :meth:`HitFlow.decode`; ``chances`` (n, V) are uniform, ``normal`` normal."""
+    op = graph.op
+    energies = layer_energies(graph, model.energies, incident, noise_energies)
+    steps = _Steps(graph, model, incident, energies)
+    sizes, layer = np.array(model.layers.sizes), model.cells.layer
+    possible = graph.number(op("Greater", energies, 0.0))
+    least = op("Div", model.threshold, op("Max", energies, 1e-30))
+    seen, parts, place = "", [], np.full(2 * sizes.sum(), -1)
+    total = op("MatMul", energies, np.zeros((len(sizes), SUMS * len(sizes))))
+    for number, index in enumerate(model.cells.steps):
+        odds, mean, scale = steps.parameters(number, total, seen, place)
+        own = layer[index[:1]]
+        hit = graph.number(op("Less", graph.columns(chances, index), _sigmoid(graph, odds)))
+        hit = op("Mul", hit, graph.columns(possible, own))
+        z = op("Add", mean, op("Mul", op("Exp", scale), graph.columns(normal, index)))
+        z = op("Clip", z, -LIMIT, LIMIT)
+        shift = op("Mul", graph.columns(steps.sigma, index), _unscore(graph, model, z, index))
+        logs = op("Add", graph.columns(steps.mean, index), shift)
+        above = op("Mul", hit, op("Exp", op("Min", logs, 0.0)))
+        share = op("Add", above, op("Mul", hit, graph.columns(least, own)))
+        z = op("Mul", hit, z)
+        surplus = op("Sub", hit, graph.columns(steps.expected, index))
+        added = op("MatMul", op("Concat", share, surplus, z, axis=1), _sums(model, index))
+        total = op("Add", total, added)
+        first = 2 * sum(len(cells) for cells in model.cells.steps[:number])
+        place[index] = first + np.arange(len(index))
+        place[index + sizes.sum()] = first + len(index) + np.arange(len(index))
+        seen = op("Concat", *([seen] if seen else []), surplus, z, axis=1)
+        parts.append(above)
+    order = np.argsort(np.concatenate(model.cells.steps))
+    return _renormalised(graph, model, graph.columns(op("Concat", *parts, axis=1), order), energies)
+
+
+class _Steps:
+    """What the energies say of all cells, and the regressions of each step.
+
+    Attributes
+    ----------
+    expected, mean, sigma : (n, V), hit probability, mean and sigma of the cells given the energies alone.
+    """
+
+    def __init__(self, graph: Graph, model: HitFlow, incident: str, energies: str) -> None:
+        self._graph, self._model = graph, model
+        op, powers = graph.op, _powers(graph, model, incident, energies)
+        self._powers = powers
+        orbits = _numbers(model.orbit_terms[:, model.orbit])
+        odds, mean, scale = (op("MatMul", powers, terms.T) for terms in orbits)
+        self._odds = op("Clip", odds, -9.0, 9.0)
+        self.expected = _sigmoid(graph, self._odds)
+        self.mean, self.sigma = mean, op("Exp", op("Clip", scale, -5.0, 2.0))
+
+    def parameters(self, step: int, total: str, seen: str, place: np.ndarray) -> list[str]:
+        """Log-odds, mean and log sigma (n, k), as :meth:`HitFlow.parameters_of`.
+
+        ``seen`` (n, columns) are the links of all earlier steps, in the columns ``place`` (2 V).
+        """
+        graph, model, op = self._graph, self._model, self._graph.op
+        index, near, weights = model._plan(step)
+        links = [graph.columns(seen, place[near.numpy()])] if len(near) else []
+        x = op("Concat", self._powers, self._state(step, total), *links, axis=1)
+        split = graph.integers(*[len(index)] * 3)
+        odds, mean, scale = graph.ops("Split", 3, op("MatMul", x, _numbers(weights)), split, axis=1)
+        odds = op("Add", odds, graph.columns(self._odds, index.numpy()))
+        return [odds, mean, op("Clip", scale, -4.0, 1.5)]
+
+    def _state(self, step: int, total: str) -> str:
+        """As :meth:`HitFlow.state`."""
+        graph, op, layers = self._graph, self._graph.op, len(self._model.layers.sizes)
+        mean, scale = (op("MatMul", self._powers, t.T) for t in _numbers(self._model.state_terms[:, step]))
+        split = graph.integers(layers, (SUMS - 1) * layers)
+        shares, others = graph.ops("Split", 2, total, split, axis=1)
+        left = op("Log", op("Max", op("Sub", 1.0, shares), LEAST))
+        raw = op("Concat", left, others, axis=1)
+        inverse = op("Exp", op("Clip", op("Neg", scale), -5.0, 5.0))
+        return op("Clip", op("Mul", op("Sub", raw, mean), inverse), -STATE, STATE)
+
+
+def _powers(graph: Graph, model: HitFlow, incident: str, energies: str) -> str:
+    op = graph.op
+    floored = op("Max", energies, FAINT)
+    logs = op("Mul", op("Log", op("Concat", incident, floored, axis=1)), 1 / math.log(10))
+    logs = op("Min", op("Max", logs, _numbers(model.least)), _numbers(model.most))
+    c = op("Div", op("Sub", logs, _numbers(model.centre)), _numbers(model.width))
+    c = op("Concat", op("Add", op("Mul", incident, 0.0), 1.0), c, axis=1)
+    rows, columns = np.triu_indices(len(model.centre) + 1)
+    return op("Mul", graph.columns(c, rows), graph.columns(c, columns))
+
+
+def _unscore(graph: Graph, model: HitFlow, z: str, index: np.ndarray) -> str:
+    """As :meth:`HitFlow.unscore`: a broken line is a sum of kinks."""
+    op = graph.op
+    xs, ys = _numbers(model.scores), _numbers(model.knots[model.orbit[index]])
+    wide = 4
+    inner = np.diff(ys, axis=1) / np.diff(xs)
+    low = (ys[:, wide] - ys[:, 0]) / (xs[wide] - xs[0])
+    high = (ys[:, -1] - ys[:, -1 - wide]) / (xs[-1] - xs[-1 - wide])
+    kinks = np.diff(np.c_[low, inner, high], axis=1)
+    bent = op("Relu", op("Sub", op("Unsqueeze", z, graph.integers(-1)), xs))
+    bent = op("ReduceSum", op("Mul", bent, kinks), graph.integers(-1), keepdims=0)
+    straight = op("Add", op("Mul", op("Sub", z, xs[0]), low), ys[:, 0])
+    return op("Add", straight, bent)
+
+
+def _sums(model: HitFlow, index: np.ndarray) -> np.ndarray:
+    """Shares, hits and energies of a step's cells (3 k) to what they add to all sums."""
+    weights = _numbers(model.weights[index])  # (k, 3)
+    block = np.kron(np.eye(3), weights)  # (3 k, SUMS)
+    result = np.zeros((len(block), SUMS, len(model.layers.sizes)))
+    result[:, :, model.cells.layer[index[0]]] = block
+    return result.reshape(len(block), -1)
+
+
+def _renormalised(graph: Graph, model: HitFlow, excess: str, energies: str) -> str:
+    """As :meth:`HitFlow.renormalise`."""
+    op, sizes = graph.op, np.array(model.layers.sizes)
+    belongs = np.repeat(np.eye(len(sizes)), sizes, axis=0)  # (V, L)
+    hit = graph.number(op("Greater", excess, 0.0))
+    count, sums = op("MatMul", hit, belongs), op("MatMul", excess, belongs)
+    floor = op("Min", op("Div", energies, op("Max", count, 1.0)), model.threshold)
+    factor = op("Div", op("Sub", energies, op("Mul", floor, count)), op("Max", sums, 1e-30))
+    factor = op("Where", op("Greater", sums, 0.0), factor, 0.0)
+    part = op("Mul", hit, op("MatMul", floor, belongs.T))
+    return op("Add", part, op("Mul", excess, op("MatMul", factor, belongs.T)))
+
+
+def _sigmoid(graph: Graph, x: str) -> str:
+    return graph.op("Reciprocal", graph.op("Add", graph.op("Exp", graph.op("Neg", x)), 1.0))
+
+
+def _numbers(tensor: torch.Tensor) -> np.ndarray:
+    return tensor.detach().cpu().double().numpy()
