@@ -76,6 +76,15 @@ def test_densities_are_those_of_the_points(kind):
     assert np.abs(np.bincount(number, minlength=4) / 5000 - proposal.probability).max() < 1e-3
 
 
+def test_grids_are_kept_where_densities_are_narrow():
+    grids = learned().where_narrow(2.5)
+    even = (np.abs(grids.edges - np.linspace(0, 1, 33)) < 1e-12).all(axis=2)
+    assert even[2].all()  # the broadest peak
+    assert not even[[0, 1, 3]].any()
+    x, density = grids.sample(1000, np.random.default_rng(1))
+    np.testing.assert_allclose(grids.density(x), density, rtol=1e-9)
+
+
 def test_flow_maps_the_latent_cube():
     grids = learned()
     flow = mixed_flow(CATEGORIES, 2, grids.probability, layers=2, hidden=(16,), bins=4, seed=3)

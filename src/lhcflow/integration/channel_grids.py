@@ -54,6 +54,13 @@ class ChannelGrids(Proposal):
         other.probability = np.asarray(probability, dtype=float)
         return other
 
+    def where_narrow(self, least: float) -> ChannelGrids:
+        """Even bins in the variables of which no bin has `least` times the mean density: no steps there."""
+        edges = self.edges.copy()
+        broad = 1 / (self.bins * np.diff(edges).min(axis=2)) < least
+        edges[broad] = np.linspace(0, 1, self.bins + 1)
+        return ChannelGrids(self.categories, self.probability, edges)
+
     def map(
         self, y: Float[np.ndarray, "n d"], number: Integer[np.ndarray, " n"]
     ) -> tuple[Float[np.ndarray, "n d"], Float[np.ndarray, " n"]]:

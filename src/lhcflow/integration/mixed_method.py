@@ -10,6 +10,7 @@ from ..training.progress import progress_bar
 from .categories import for_unweighting
 from .channel_grids import ChannelGrids, adapted_grids
 from .flow_training import Stage, train_flow
+from .grid_start import NARROW
 from .guard import Probe, lost_mode_warnings
 from .mixed_training import MixedTraining
 from .mixture import MixtureProposal
@@ -42,7 +43,7 @@ def _integrate_flow(task: Task) -> Result:
     grids = adapted_grids(
         task.driver, start, grid_calls, np.random.default_rng(grid_seed), buffer=training.buffer
     )
-    training.use_grid(grids)
+    training.use_grid(grids.where_narrow(NARROW))
     with progress_bar(s.stages + 2, "flow", not task.quiet) as update:
 
         def report(stage: Stage) -> None:
