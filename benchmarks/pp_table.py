@@ -49,7 +49,7 @@ PUBLISHED = {  # 2001.10028: Sherpa, i-flow
     "W-": ((0.29, 0.70), (0.040, 0.15), (7.7e-3, 1.1e-2), (2.0e-3, 2.2e-3)),
     "Z": ((0.31, 0.38), (0.036, 0.10), (1.5e-2, 1.4e-2), (4.7e-3, 2.4e-3)),
 }
-CALLS = {0: 100_000, 1: 200_000, 2: 200_000, 3: 200_000}
+CALLS = {0: 100_000, 1: 200_000, 2: 500_000, 3: 500_000}
 POINTS, N_OPT = 100_000, 2000
 ROWS = 20_000
 
@@ -112,7 +112,7 @@ def run(boson: str, jets: int, method: str, seed: int, calls: int) -> dict[str, 
 
 def train_iflow(f: HadronicCrossSection, seed: int) -> tuple[torch.nn.Module, int]:
     """A flow on the cube, fitted to fresh points in each step: number of steps and points as for ours."""
-    steps = (150 if f.dim <= 8 else 300) * (CHANNELS.stages + 4)
+    steps = 150 * (CHANNELS.stages + 4)
     batch = 512
     layers = 2 * math.ceil(math.log2(f.dim))
     flow = coupling_spline(f.dim, layers=layers, hidden=(64, 64), bins=16, domain="unit", seed=seed)
