@@ -31,6 +31,7 @@ import torch
 from lhcflow.calorimeter import Showers, calochallenge_features, geometry, read_showers, write_showers
 from lhcflow.calorimeter.metrics import classifier_inputs
 from lhcflow.classifiers import CALOCHALLENGE, classifier_test
+from lhcflow.classifiers.classifier_test import has_bfloat16
 from lhcflow.files import write_json
 
 MODES = {"low": "cls-low", "low-normalised": "cls-low-normed", "high": "cls-high"}
@@ -164,7 +165,8 @@ def main() -> None:
                     f"recipe for both: hidden layers of {given.hidden}, {given.epochs} epochs.",
                     f"lhcflow stops after {given.patience} epochs without a better one (0: never), as calo "
                     "evaluate does; the official script has no such rule. It works in float64, lhcflow in "
-                    "float32.",
+                    "float32, and in bfloat16 in the training's products on CPUs that have it (this one "
+                    f"{'has' if has_bfloat16() else 'has not'}).",
                     "FPD, KPD and PRDC are not in the comparison.",
                 ],
                 "tables": [

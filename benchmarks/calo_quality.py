@@ -1,17 +1,18 @@
 """Quality of shower models: classifiers of Geant4 against HitFlow, the CaloFlow teacher, and more Geant4.
 
-    python benchmarks/calo_quality.py SHOWERS.h5 --folder DIR [--json docs/results/calo_quality.json]
+    python benchmarks/calo_quality.py SHOWERS.h5 [MORE.h5 ...] --folder DIR [--json FILE]
 
-The first --train showers train both models, which also see their reflections; the others are the real
-sample of the classifiers, and generated showers have their incident energies. The floor is Geant4 against
-Geant4: the training showers against the others. Inputs are those of 2106.05285, unnormalised and normalised,
+The first --train showers of all files train both models, which also see their reflections. Of the others one
+half is the real sample of the classifiers, and generated showers have its incident energies; the other half
+against it is the floor, Geant4 against Geant4. Inputs are those of 2106.05285, unnormalised and normalised,
 and a third set that sees more: the logarithm of normalised voxels. Classifiers reflect their showers at
 random, so that few showers go further; they are smaller than the published ones, the same for all samples.
-Boosted trees see the CaloChallenge's features and what :func:`occupancy` gives.
+Boosted trees see the CaloChallenge's features and what :func:`occupancy` gives. --published adds the
+classifier of 2106.05285 as it is.
 
-Flow I is trained once and used by both models. The teacher stops after --seconds of wall time, with its best
-weights, or is left out if --seconds is 0; CPU times are in the table. "Independent cells" is HitFlow without
-what cells know of each other. Models and tests in --folder are taken, not done again.
+The teacher stops after --seconds of wall time, with its best weights, or is left out if --seconds is 0; CPU
+times are in the table. "Independent cells" is HitFlow without what cells know of each other. Models and tests
+in --folder are taken, not done again.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import math
 import platform
 import time
 from collections.abc import Callable
@@ -38,6 +40,8 @@ from lhcflow.files import write_json
 RECIPE = dataclasses.replace(CALOFLOW, hidden=(128, 128, 128), batch_size=200, epochs=20)
 LARGER = dataclasses.replace(RECIPE, hidden=(256, 256, 256), epochs=30)  # for logarithms
 LEVELS = ("unnormalised", "normalised", "logarithms", "boosted trees")
+PUBLISHED = {"unnormalised, 3 x 512": False, "normalised, 3 x 512": True}
+"""Levels with the recipe of 2106.05285, and whether voxels are normalised."""
 FLOOR = "Geant4 (floor)"
 INDEPENDENT = "independent cells"
 
@@ -82,16 +86,9 @@ def train(folder: Path, showers: Showers, seconds: float, epochs: int) -> dict[s
         write_json(record, spent)
         print(f"{name}: {spent[name]:.1f} CPU s", flush=True)
 
-    hitflow = HitFlow([layer.shape for layer in showers.geometry.layers])
     if not (folder / "hitflow.safetensors").is_file():
-        energies = hitflow.energies
-        ratio = showers.voxels.sum(1) + energies.noise * showers.geometry.voxels
-        energies.set_top(float((ratio / showers.energy_mev).max()))
-        data = showers.energy_mev, showers.voxels
-        timed("flow I", lambda: hitflow.train_on(*data, energy, folder=folder))
-        timed("hitflow", lambda: hitflow.train_on(*data, energy, folder=folder, resume=True))
-        spent["flow I"] -= spent["hitflow"]
-        write_json(record, spent)
+        hitflow = HitFlow([layer.shape for layer in showers.geometry.layers])
+        timed("hitflow", lambda: hitflow.train_on(showers.energy_mev, showers.voxels, energy))
         hitflow.save(folder / "hitflow.safetensors")
     if seconds > 0 and not (folder / "teacher.safetensors").is_file():
         teacher = CaloFlow.build([layer.size for layer in showers.geometry.layers])
@@ -118,8 +115,13 @@ def test(real: Showers, other: Showers, level: str, repeats: int) -> tuple[np.nd
     """Areas (repeats,) and the mean divergence."""
     if level == "boosted trees":
         return np.array([boosted(real, other, seed) for seed in range(repeats)]), None
-    recipe = LARGER if level == "logarithms" else RECIPE
-    result = classifier_test(Mirrored(real, level, 1), Mirrored(other, level, 2), recipe, repeats=repeats)
+    if level in PUBLISHED:
+        pair = [VoxelInputs(s, PUBLISHED[level], "caloflow") for s in (real, other)]
+        recipe = CALOFLOW
+    else:
+        pair = [Mirrored(real, level, 1), Mirrored(other, level, 2)]
+        recipe = LARGER if level == "logarithms" else RECIPE
+    result = classifier_test(pair[0], pair[1], recipe, repeats=repeats)
     return result.auc, float(result.jsd.mean())
 
 
@@ -172,23 +174,37 @@ def sample_of(model: ShowerModel, real: Showers) -> tuple[Showers, float]:
     return Showers(real.geometry, real.energy, voxels).cut(), each
 
 
+def joined(parts: list[Showers]) -> Showers:
+    """The showers of several files as one."""
+    return Showers(
+        parts[0].geometry,
+        np.concatenate([part.energy for part in parts]),
+        np.concatenate([part.voxels for part in parts]),
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("showers", type=Path)
-    parser.add_argument("--train", type=int, default=2500, help="showers that train the models")
+    parser.add_argument("showers", type=Path, nargs="+")
+    parser.add_argument("--name", default="e+", help="the particle, for the title")
+    parser.add_argument("--train", type=int, help="showers that train the models; a third by default")
+    parser.add_argument("--published", action="store_true", help="the classifier of 2106.05285 too")
     parser.add_argument("--folder", type=Path, required=True, help="of the models")
     parser.add_argument("--seconds", type=float, default=3600.0, help="wall time of the teacher's training")
     parser.add_argument("--epochs", type=int, default=100, help="most epochs of the teacher's training")
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--json", type=Path, default=Path("docs/results/calo_quality.json"))
     args = parser.parse_args()
     torch.set_num_threads(1)
     args.folder.mkdir(parents=True, exist_ok=True)
-    showers = read_showers(args.showers)
-    kept, real = showers[: args.train], showers[args.train :].cut()
+    showers = joined([read_showers(file) for file in args.showers])
+    number = args.train or len(showers) // 3
+    half = (len(showers) - number) // 2
+    kept, real, second = showers[:number], showers[number:][:half].cut(), showers[number:][half:].cut()
     spent = train(args.folder, kept, args.seconds, args.epochs)
+    levels = (*LEVELS, *(PUBLISHED if args.published else ()))
     models = {"HitFlow": "hitflow", INDEPENDENT: "hitflow"}
     if args.seconds > 0:
         models["CaloFlow teacher"] = "teacher"
@@ -196,42 +212,61 @@ def main() -> None:
     known: dict[str, list[Any]] = json.loads(done.read_text()) if done.is_file() else {}
     each: dict[str, float] = {}
     for name in (FLOOR, *models):
-        other = kept.cut()
+        other = second
         if name in models:
             model = ShowerModel.load(args.folder / f"{models[name]}.safetensors")
             if isinstance(model, HitFlow) and name == INDEPENDENT:
                 model.terms.zero_()
                 model.links.zero_()
             other, each[name] = sample_of(model, real)
-        for level in LEVELS:
+        for level in levels:
             key = f"{name}, {level}, {args.repeats}"
             if key not in known:
                 areas, divergence = test(real, other, level, args.repeats)
                 known[key] = [float(areas.mean()), float(areas.std(ddof=1)), divergence]
                 write_json(done, known)
             print(key, known[key], flush=True)
+        for n in (half // 4, half // 2) if name in (FLOOR, "HitFlow") else ():
+            for level in LEVELS:
+                key = f"{name}, {level}, {args.repeats}, {n}"
+                if key not in known:
+                    areas, _ = test(real[:n], other[:n], level, args.repeats)
+                    known[key] = [float(areas.mean()), float(areas.std(ddof=1)), None]
+                    write_json(done, known)
+                print(key, known[key], flush=True)
     rows = []
-    for level in LEVELS:
+    for level in levels:
         for name in (FLOOR, *models):
             mean, spread, jsd = known[f"{name}, {level}, {args.repeats}"]
             above = mean - known[f"{FLOOR}, {level}, {args.repeats}"][0]
             cpu = spent.get(models.get(name, ""))
             rows.append([level, name, mean, spread, above, jsd, cpu, each.get(name)])
+    growth = []
+    for level in LEVELS:
+        for n in (half // 4, half // 2, half):
+            size = "" if n == half else f", {n}"
+            pair = [known[f"{name}, {level}, {args.repeats}{size}"][:2] for name in ("HitFlow", FLOOR)]
+            growth.append([level, n, *pair[0], *pair[1]])
     report = {
-        "title": "Quality of showers (CaloGAN geometry, e+)",
-        "command": f"python benchmarks/calo_quality.py e+.h5 --folder DIR --train {args.train} "
-        f"--repeats {args.repeats} --seconds {args.seconds:g}",
+        "title": f"Quality of showers (CaloGAN geometry, {args.name})",
+        "command": f"python benchmarks/calo_quality.py {' '.join(file.name for file in args.showers)} "
+        f"--name {args.name} --folder DIR --train {number} --repeats {args.repeats} "
+        f"--seconds {args.seconds:g}{' --published' if args.published else ''}",
         "machine": f"{platform.machine()}, torch {torch.__version__}, one thread",
         "notes": [
-            f"e+ of 1 to 100 GeV, Geant4 with data-free physics: {len(kept):,} showers trained both "
-            f"models (with reflections; 10 % held out); {len(real):,} others are the tests' real sample.",
+            f"{args.name} of 1 to 100 GeV, Geant4 with data-free physics: {len(kept):,} showers trained both "
+            f"models (with reflections; 10 % held out); {len(real):,} others are the tests' real sample, and "
+            f"{len(second):,} more the floor's.",
             f"Classifiers: {' x '.join(map(str, RECIPE.hidden))}, {RECIPE.epochs} epochs, batches of "
             f"{RECIPE.batch_size} ({LARGER.hidden[0]} wide and {LARGER.epochs} epochs for logarithms), "
             f"{args.repeats} repeats with other splits; random reflections. "
             "With so few showers they see less than the published ones: AUCs can't be compared with those.",
-            "HitFlow's CPU time is that of its regressions; flow I, the same in all models, comes on top.",
+            "'3 x 512' is the classifier of 2106.05285: 150 epochs, batches of 1000, no reflections."
+            if args.published
+            else "",
             "Each repeat's area is of a fifth of the real sample and as many others (trees: of all of it, in "
-            "five folds). For 1,500 showers that is a standard error of 0.02 (0.01).",
+            f"five folds): a standard error of {math.sqrt(1 / 6 / (half / 5)):.2f} "
+            f"({math.sqrt(1 / 6 / half):.2f}).",
             "" if args.seconds > 0 else "The CaloFlow teacher was not trained (--seconds 0).",
         ],
         "tables": [
@@ -248,7 +283,12 @@ def main() -> None:
                     "sampling, ms / shower",
                 ],
                 "rows": rows,
-            }
+            },
+            {
+                "title": "AUC against the number of showers in each class",
+                "columns": ["voxels", "showers", "HitFlow", "sd", "Geant4 (floor)", "sd of floor"],
+                "rows": growth,
+            },
         ],
     }
     report["notes"] = [note for note in report["notes"] if note]

@@ -20,6 +20,7 @@ from .calibration import Calibration, Reliability, auc, calibrate, jensen_shanno
 
 Array = NDArray[np.float64]
 _ROWS = 4096
+_WIDE = 128  # narrower layers are quicker in float32
 
 
 class Rows(Protocol):
@@ -49,6 +50,8 @@ class Recipe:
     split : shares of events that train, that choose the epoch (highest accuracy) and calibrate, and that
         give the result.
     patience : stop after so many epochs without a higher accuracy; None trains all epochs.
+    mixed : let the training's matrix products take bfloat16 on CPUs that have instructions for it, where they
+        take less than half of the time. Weights, scores and results are float32 all the same.
     """
 
     name: str
@@ -58,6 +61,7 @@ class Recipe:
     epochs: int
     split: tuple[float, float, float] = (0.6, 0.2, 0.2)
     patience: int | None = None
+    mixed: bool = True
 
 
 CALOFLOW = Recipe("caloflow", (512, 512, 512), 1e-3, 1000, 150)
@@ -185,10 +189,11 @@ def train_classifier(
     """
     pair = _Pair(as_rows(real), as_rows(generated))
     model = network(pair.dim, recipe.hidden, seed)
+    mixed = recipe.mixed and max(recipe.hidden, default=0) >= _WIDE and has_bfloat16()
     history = fit(
         model,
         pair.data(train),
-        _cross_entropy_or_error,
+        _mixed_cross_entropy_or_error if mixed else _cross_entropy_or_error,
         validation=pair.data(choose),
         epochs=recipe.epochs,
         batch_size=recipe.batch_size,
@@ -353,6 +358,17 @@ def _cross_entropy_or_error(model: nn.Module, batch: tuple[Tensor | None, ...]) 
     if model.training:
         return functional.binary_cross_entropy_with_logits(logit, label)
     return ((logit > 0) != (label > 0.5)).float().mean()
+
+
+def _mixed_cross_entropy_or_error(model: nn.Module, batch: tuple[Tensor | None, ...]) -> Tensor:
+    """The same with products in bfloat16 on the CPU."""
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        return _cross_entropy_or_error(model, batch)
+
+
+def has_bfloat16() -> bool:
+    """Whether the CPU has instructions for bfloat16; elsewhere it is slower than float32."""
+    return bool(getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)())
 
 
 def _roc(score: Array, label: NDArray[np.int64]) -> Array:
