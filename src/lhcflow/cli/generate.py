@@ -266,7 +266,7 @@ def _integrate(generator: EventGenerator, calls: int, overweight: float, screen:
         start = time.perf_counter()
         inside = folder / f"{stem}.integral"
         generator.integrate(calls, quiet=screen.quiet, checkpoint=inside, resume=True)
-        seconds = time.perf_counter() - start
+        seconds = time.perf_counter() - start + generator.setup_seconds
         with screen.status(f"{name}: unweighting"):
             row = summarise(generator, seconds, overweight=overweight)
         generator.save(result_file)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import os
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal, Protocol, Self
@@ -131,11 +132,13 @@ class EventGenerator:
             f = process
             if any(v is not None for v in (energy, cuts, alpha_s, pdf, scale)) or phase_space != "channels":
                 raise InputError(f"{f.name}: energy, cuts and so on are given to its cross section, not here")
-        self._setup_calls = 0
+        self._setup_calls, start = 0, time.perf_counter()
         if channel_weights is None:
             f, self._setup_calls = f.optimised(setup)
         else:
             f = f.with_weights(channel_weights)
+        #: Wall-clock time of the optimisation of the channels' weights; its calls are among the result's.
+        self.setup_seconds = time.perf_counter() - start
         #: The integrand on the unit cube, in pb.
         self.cross_section: DifferentialCrossSection = f
         self._settings = settings or f.flow_settings
