@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.special import ndtr
+from threadpoolctl import threadpool_limits  # of scikit-learn
 from torch import Tensor
 
 from .reflections import Reflections
@@ -42,8 +43,10 @@ def fit(model: HitFlow, incident: Tensor, voxels: Tensor, ridge: float, share: f
     powers = model.powers(incident, energies)
     excess = model.excess(voxels, energies)
     shares = voxels / model.layers.spread(energies).clamp_min(1e-300)
-    _fit_orbits(model, powers.double().numpy(), excess.numpy(), energies.numpy())
-    _fit_cells(model, powers, excess, shares, energies, ridge)
+    # Many small products: threads would mostly wait for each other, at ten times the CPU time on busy cores.
+    with threadpool_limits(1):
+        _fit_orbits(model, powers.double().numpy(), excess.numpy(), energies.numpy())
+        _fit_cells(model, powers, excess, shares, energies, ridge)
     model.forget_plans()
 
 
