@@ -36,6 +36,7 @@ from lhcflow.bumphunt import (
     quantiles,
     roc,
 )
+from lhcflow.bumphunt.limits import Limits
 from lhcflow.bumphunt.toy import background_fraction
 from lhcflow.files import write_json
 
@@ -106,7 +107,7 @@ def density(
     """The density of the background, and the CPU seconds of its training."""
     events = data(toy, background, signal, seed)
     outside = (events.m < REGION[0]) | (events.m >= REGION[1])
-    limits = events.features.min(0), events.features.max(0)
+    limits = Limits(events.features, events.m)
     start = time.process_time()
     trained = ConditionalDensity(seed=seed, **(WEAK_DENSITY if weak else {}))
     trained.fit(events.features[outside], events.m[outside], limits)

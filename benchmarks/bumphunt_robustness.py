@@ -6,7 +6,7 @@
 null: pseudo-experiments without signal. In each one a detector is trained by cross-fitting, nothing is shared
 between them; the cut, the F-test and the fit are those of `lhcflow bumphunt run`.
 edge: the toy with Delta R, whose range grows with m. A detector is trained on background and its 1 % cut is
-applied to that (cross-fitted), and to twenty times as much other background, which says what the cut does to
+applied to that (cross-fitted), and to ten times as much other background, which says what the cut does to
 the spectrum without fluctuations.
 
 Each result is one job: it is stored at once in --json, and jobs that are there already are not run again.
@@ -58,8 +58,8 @@ EDGES = mass_bins(REGION, 2.6, 7.0)
 RESOLUTION = 0.037
 FOLDS = 2
 NULL = {"events": 20_000, "cut": 0.05, "epochs": 8, "members": 2}
-EDGE = {"events": 200_000, "cut": 0.01, "epochs": 10, "members": 5}
-MORE = 20
+EDGE = {"events": 100_000, "cut": 0.01, "epochs": 10, "members": 5}
+MORE = 10
 """Times the data: other background that shows the shape of a cut."""
 
 
@@ -134,8 +134,8 @@ def edge(name: str, seed: int) -> dict[str, Any]:
         "share in the region": float(passed[REGION.contains(events.m)].mean()),
         "slope": shape.slope,
         "slope error": shape.slope_error,
-        "chi2 of twenty times": shape.smooth.chi2,
-        "ndf of twenty times": shape.smooth.ndf,
+        "chi2 of ten times": shape.smooth.chi2,
+        "ndf of ten times": shape.smooth.ndf,
         "invented count": invented.count,
         "invented, largest": invented.largest,
         "cpu seconds": spent,
@@ -194,14 +194,14 @@ def edge_table(jobs: dict[str, dict]) -> dict[str, Any]:
     for name, found in found_of(jobs, "edge").items():
         ratios = [
             sum(f[f"chi2{of}"] for f in found) / sum(f[f"ndf{of}"] for f in found)
-            for of in ("", " of twenty times")
+            for of in ("", " of ten times")
         ]
         more = [float(np.median([f[k] for f in found])) for k in ("slope", "cpu seconds")]
         rows.append([name, len(found), *ratios, *mean([f["invented count"] for f in found]), *more])
     return {
         "title": f"Background with Delta R, {EDGE['events']:,} events, cut at {EDGE['cut']:.0%}",
         "columns": [
-            *("detector", "seeds", "chi2/ndf", "chi2/ndf of twenty times", "invented signal / error"),
+            *("detector", "seeds", "chi2/ndf", "chi2/ndf of ten times", "invented signal / error"),
             *("error of the mean", "slope per TeV", "CPU s"),
         ],
         "rows": rows,
@@ -222,8 +222,8 @@ def report(jobs: dict[str, dict], command: str) -> dict[str, Any]:
             f"{NULL['members']} and {EDGE['members']}. The F-test behind the cut begins with the parameters "
             "of the spectrum before it.",
             "chi2/ndf: sum over sum, of the fit to the whole spectrum behind the cut. Invented signal: fit "
-            "to the expected spectrum, from twenty times the events, in units of the error with the events "
-            "there are; each seed's value has a statistical error of 0.22.",
+            "to the expected spectrum, from ten times the events, in units of the error with the events "
+            "there are; each seed's value has a statistical error of 0.32.",
         ],
         "jobs": jobs,
     }

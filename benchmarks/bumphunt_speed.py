@@ -21,6 +21,7 @@ import numpy as np
 from sklearn.frozen import FrozenEstimator
 
 from lhcflow.bumphunt import Cathode, ConditionalDensity, Events, MassDensity, Toy, roc
+from lhcflow.bumphunt.limits import Limits
 from lhcflow.bumphunt.toy import background_fraction
 from lhcflow.files import write_json
 
@@ -56,7 +57,7 @@ def window(sidebands: int, density: ConditionalDensity, seed: int) -> dict[str, 
     """Train and score one window, step by step."""
     events, outside = sample(sidebands, seed)
     test = test_events()
-    limits = events.features.min(0), events.features.max(0)
+    limits = Limits(events.features, events.m)
     clock = Clock()
     density.set_params(seed=seed).fit(events.features[outside], events.m[outside], limits)
     out = {f"density {k}": v for k, v in clock().items()}

@@ -6,29 +6,48 @@ import torch
 from scipy import integrate, stats
 
 from lhcflow.bumphunt import ConditionalDensity, MassDensity, SignalRegion, Toy
+from lhcflow.bumphunt.limits import Limits
 from lhcflow.bumphunt.preprocessing import Preprocessing
 from lhcflow.errors import InputError
 
 
 def test_jacobian_of_the_preprocessing_is_that_of_autograd():
-    X = Toy(edge=True).sample(500, 0, seed=1).features
-    preprocessing = Preprocessing(X, X.min(0), X.max(0))
-    z, log_det = preprocessing.forward(X)
+    events = Toy(edge=True).sample(500, 0, seed=1)
+    X, m = events.features, events.m
+    preprocessing = Preprocessing(X, m, Limits(X, m))
+    z, log_det = preprocessing.forward(X, m)
 
-    def through(x):
+    def through(x, i):
+        low, width = preprocessing._box(m[i : i + 1])
+        x = (x - torch.as_tensor(low)) / torch.as_tensor(width)
         for bijection in preprocessing.bijections:
             x, _ = bijection(x)
         return x
 
     for i in range(20):
-        J = torch.autograd.functional.jacobian(lambda x: through(x[None])[0], torch.as_tensor(X[i]))
+        J = torch.autograd.functional.jacobian(lambda x, i=i: through(x[None], i)[0], torch.as_tensor(X[i]))
         assert log_det[i] == pytest.approx(float(torch.linalg.slogdet(J)[1]), abs=1e-9)
-    np.testing.assert_allclose(preprocessing.inverse(z), X, atol=1e-9)
+    np.testing.assert_allclose(preprocessing.inverse(z, m), X, atol=1e-9)
     np.testing.assert_allclose(z.mean(0), 0, atol=1e-6)
     np.testing.assert_allclose(z.std(0), 1, atol=1e-6)
     beyond = X[:1] + 10 * (X.max(0) - X.min(0))
-    assert preprocessing.forward(beyond)[1] == -np.inf
-    assert np.isfinite(preprocessing.forward(beyond)[0]).all()
+    assert preprocessing.forward(beyond, m[:1])[1] == -np.inf
+    assert np.isfinite(preprocessing.forward(beyond, m[:1])[0]).all()
+
+
+def test_limits_follow_a_moving_edge_and_hold_all_events():
+    events = Toy(edge=True).sample(50_000, 0, seed=6)
+    limits = Limits(events.features, events.m)
+    low, high = limits(events.m)
+    assert np.all(events.features >= low - 1e-9)
+    assert np.all(events.features <= high + 1e-9)
+    m = np.linspace(2.7, 4.5, 20)
+    edge = np.hypot(np.pi, 2 * np.arccosh(m / 2.4))  # both jets at pT = 1.2 TeV
+    # A polynomial, and 50 events a slice: a few per cent of the range, which is 0.2 to 1.
+    np.testing.assert_allclose(limits(m)[1][:, 4], edge, atol=0.05)
+    np.testing.assert_allclose(limits(m)[0][:, 4], np.pi, atol=0.03)
+    beyond = np.array([1.0, 2.0])
+    np.testing.assert_array_equal(limits(beyond)[1][0], limits(beyond)[1][1])
 
 
 def test_density_of_the_mass_integrates_to_one_and_follows_its_sample():

@@ -25,6 +25,7 @@ from lhcflow.bumphunt import (
     cross_fit,
     roc,
 )
+from lhcflow.bumphunt.limits import Limits
 from lhcflow.classifiers import TreeEnsemble
 from lhcflow.errors import InputError
 
@@ -263,7 +264,7 @@ def third():
     """A third of the LHC Olympics' events at their S / sqrt(B), and the density of their background."""
     sample = Toy().sample(300_000, 500, seed=1)
     outside = (sample.m < 3.3) | (sample.m >= 3.7)
-    limits = sample.features.min(0), sample.features.max(0)
+    limits = Limits(sample.features, sample.m)
     density = ConditionalDensity().fit(sample.features[outside], sample.m[outside], limits)
     return sample, FrozenEstimator(density)
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from ..errors import InputError
 from ..flows import AutoregressiveAffine, Bijection, Flow, Permutation, StandardNormal, coupling_spline
 from ..training import fit
+from .limits import Limits
 from .preprocessing import Preprocessing
 
 Array = NDArray[np.float64]
@@ -41,7 +42,7 @@ class ConditionalDensity(BaseEstimator):
     ----------
     flow_ : the trained :class:`~lhcflow.flows.Flow`, of preprocessed features and standardised mass.
     preprocessing_ : the :class:`Preprocessing`.
-    limits_ : smallest and largest value of each feature, (features,), (features,).
+    limits_ : the :class:`~lhcflow.bumphunt.limits.Limits` of the features.
     history_ : one row per epoch.
     """
 
@@ -89,26 +90,20 @@ class ConditionalDensity(BaseEstimator):
         }
         return cls(**(recipe | settings))  # type: ignore[arg-type]
 
-    def fit(
-        self, X: ArrayLike, m: ArrayLike, limits: tuple[ArrayLike, ArrayLike] | None = None
-    ) -> ConditionalDensity:
+    def fit(self, X: ArrayLike, m: ArrayLike, limits: Limits | None = None) -> ConditionalDensity:
         """Train on features ``X`` (n, features) at masses ``m`` (n,).
 
         Parameters
         ----------
-        limits : smallest and largest value of each feature, (features,), (features,); those of X if None.
+        limits : of the features; those of X if None.
         """
         X, m = np.asarray(X, float), np.asarray(m, float)
-        low, high = (X.min(0), X.max(0)) if limits is None else (np.asarray(v, float) for v in limits)
-        if not np.all(high > low) or not np.all(X.std(0) > 0):
-            constant = np.flatnonzero(~((high > low) & (X.std(0) > 0))).tolist()
-            raise InputError(f"the features {constant} are constant: leave them out")
-        self.limits_ = low, high
-        self.preprocessing_ = Preprocessing(X, low, high)
+        self.limits_ = Limits(X, m) if limits is None else limits
+        self.preprocessing_ = Preprocessing(X, m, self.limits_)
         self.mean_, self.scale_ = float(m.mean()), max(float(m.std()), 1e-12)
         self.flow_ = self._build(X.shape[1])
         order = np.random.default_rng(np.random.SeedSequence((self.seed, 0xDE))).permutation(len(X))
-        z = torch.as_tensor(self.preprocessing_.forward(X[order])[0], dtype=torch.float32)
+        z = torch.as_tensor(self.preprocessing_.forward(X[order], m[order])[0], dtype=torch.float32)
         context = self._context(m[order])
         held = max(int(self.validation_fraction * len(X)), 1)
         self.history_ = fit(
@@ -131,7 +126,7 @@ class ConditionalDensity(BaseEstimator):
 
     def log_prob(self, X: ArrayLike, m: ArrayLike) -> Array:
         """``log p(x | m)`` (n,); -inf beyond the limits of the features."""
-        z, log_det = self.preprocessing_.forward(np.asarray(X, float))
+        z, log_det = self.preprocessing_.forward(np.asarray(X, float), np.asarray(m, float))
         return self.latent_log_prob(z, m) + log_det
 
     def latent_log_prob(self, z: Array, m: ArrayLike) -> Array:
@@ -140,13 +135,13 @@ class ConditionalDensity(BaseEstimator):
 
     def transform(self, X: ArrayLike, m: ArrayLike) -> Array:
         """Map features to latent variables (n, features), normal where the density is right."""
-        z, _ = self.preprocessing_.forward(np.asarray(X, float))
+        z, _ = self.preprocessing_.forward(np.asarray(X, float), np.asarray(m, float))
         return self._in_chunks(lambda z, c: self.flow_(z, c)[0], z, m)
 
     def inverse_transform(self, latent: ArrayLike, m: ArrayLike) -> Array:
         """Map latent variables (n, features) to features (n, features)."""
         z = self._in_chunks(lambda z, c: self.flow_.inverse(z, c)[0], np.asarray(latent, float), m)
-        return self.preprocessing_.inverse(z)
+        return self.preprocessing_.inverse(z, np.asarray(m, float))
 
     def sample(self, m: ArrayLike, rng: np.random.Generator) -> Array:
         """Draw features (n, features), one row for each mass of ``m`` (n,)."""

@@ -47,8 +47,8 @@ class Anode(GenerativeDetector):
     def _score(self, X: Array, m: Array) -> Array:
         m = np.full(len(m), self.region_.centre)
         # Both have the same limits: beyond them the densities without their edge still compare.
-        outside, log_det_outside = self.density_.preprocessing_.forward(X)
-        inside, log_det_inside = self.inside_.preprocessing_.forward(X)
+        outside, log_det_outside = self.density_.preprocessing_.forward(X, m)
+        inside, log_det_inside = self.inside_.preprocessing_.forward(X, m)
         ratio = self.inside_.latent_log_prob(inside, m) - self.density_.latent_log_prob(outside, m)
         finite = log_det_inside > -float("inf")
         ratio[finite] += log_det_inside[finite] - log_det_outside[finite]

@@ -11,6 +11,7 @@ from sklearn.base import clone
 from ...classifiers.ensemble import NotTrainedError
 from ...errors import InputError
 from ..density import ConditionalDensity
+from ..limits import Limits
 from ..mass import MassDensity
 from .base import MIN_SIDEBAND, Array, Detector, Training
 
@@ -60,7 +61,7 @@ class GenerativeDetector(Detector):
         if outside.sum() < MIN_SIDEBAND:
             raise InputError(f"the sidebands hold {outside.sum()} events, training needs {MIN_SIDEBAND}")
         # The outermost values of all events: none of them may fall off the edge of the density.
-        limits = data.X.min(0), data.X.max(0)
+        limits = Limits(data.X, data.m)
         self.density_ = self._density(2).fit(data.X[outside], data.m[outside], limits)
         self.mass_ = MassDensity(data.m[data.inside], self.region_)
 

@@ -85,7 +85,7 @@ class RAnode(GenerativeDetector):
             raise InputError(f"members must be >= 1, got {self.members}")
         self._train_background(data)
         X, m = data.X[data.inside], data.m[data.inside]
-        z, _ = self.density_.preprocessing_.forward(X)
+        z, _ = self.density_.preprocessing_.forward(X, m)
         t, log_det = self._logit(m)
         background = self.density_.latent_log_prob(z, m) + self.mass_.log_prob(m) - log_det
         rows = torch.as_tensor(np.column_stack([z, t, background]), dtype=torch.float32)
@@ -116,7 +116,7 @@ class RAnode(GenerativeDetector):
         return signal.eval().requires_grad_(False)
 
     def _score(self, X: Array, m: Array) -> Array:
-        z, _ = self.density_.preprocessing_.forward(X)
+        z, _ = self.density_.preprocessing_.forward(X, m)
         t, _ = self._logit(np.full(len(m), self.region_.centre))
         x = torch.as_tensor(z, dtype=torch.float32)
         context = torch.as_tensor(t, dtype=torch.float32)[:, None]
