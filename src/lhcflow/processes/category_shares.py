@@ -38,8 +38,7 @@ def optimised_shares(
         good = np.flatnonzero(weight != 0)
         if not len(good):
             break
-        group = [g or 0 for g, _ in trial.categories]
-        row = np.array(group)[trial.category(u[good])]
+        row = np.array([g or 0 for g, _ in trial.categories])[trial.category(u[good])]
         densities = trial.phase_space.densities(trial.in_phase_space(momenta[good]))
         square = weight[good] ** 2 / np.einsum("nc,nc->n", densities, trial.shares()[row])
         variance = np.zeros(len(alpha))

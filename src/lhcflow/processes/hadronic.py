@@ -97,7 +97,7 @@ class HadronicCrossSection:
         self.name = " ".join(process.split())
         self.parameters = Parameters.of(parameters)
         self.energy, self.cuts, self.scale = float(energy), cuts or JetCuts(), Scale(scale)
-        self.alpha_s = alpha_s
+        self.alpha_s, self.partons = alpha_s, partons
         self.groups = _with_providers(partonic_channels(self.name, self.parameters), providers or {})
         final = self.groups[0].pdg[2:]
         leptons = [2 + i for i, pdg in enumerate(final) if by_pdg(pdg).is_lepton]
@@ -121,6 +121,7 @@ class HadronicCrossSection:
         first = [self._representatives(g) for g in groups]
         self.categories = [(g, c) for g, row in zip(groups, first, strict=True) for c in sorted(set(row))]
         number = {category: k for k, category in enumerate(self.categories)}
+        self._group = np.array([g or 0 for g, _ in self.categories])
         # category of each group (or all) and channel, (rows, channels), and how many channels it stands for
         self.category_of = np.array(
             [[number[g, c] for c in row] for g, row in zip(groups, first, strict=True)]
@@ -219,6 +220,7 @@ class HadronicCrossSection:
             "cuts": self.cuts.card(),
             "parameters": parameters,
             "phase_space": "channels",
+            "partons": self.partons,
         }
 
     def __call__(self, u: np.ndarray) -> np.ndarray:
@@ -257,7 +259,7 @@ class HadronicCrossSection:
         index = np.flatnonzero(passed)
         index = index[self.cuts(momenta[index], self.jets, self.charged, self.neutral)]
         if len(index):
-            group = np.array([-1 if g is None else g for g, _ in self.categories])[category[index]]
+            group = self._group[category[index]]
             differential = self._differential(momenta[index], group)
             value[index] = differential / self._density(momenta[index], group)
         return momenta, value
@@ -265,16 +267,16 @@ class HadronicCrossSection:
     def _density(self, momenta: np.ndarray, group: np.ndarray) -> np.ndarray:
         """Density (n,) of the points within what is chosen with them: sum_c alpha_gc g_c(p)."""
         densities = self.phase_space.densities(self.in_phase_space(momenta))
-        return np.einsum("nc,nc->n", densities, self.shares()[np.maximum(group, 0)])
+        return np.einsum("nc,nc->n", densities, self.shares()[group])
 
     def in_phase_space(self, momenta: np.ndarray) -> np.ndarray:
         """`momenta` (n, particles, 4) in the order of the phase space: leptons, jets."""
         return _reordered(momenta, self._order)
 
     def _differential(self, momenta: np.ndarray, group: np.ndarray) -> np.ndarray:
-        """d sigma / dx1 dx2 dPhi (n,) in pb: of the group (n,), or of all of them where it is -1."""
+        """d sigma / dx1 dx2 dPhi (n,) in pb: of all groups, or of the one that is sampled (n,)."""
         f1, f2, alpha_s, flux = self._partons(momenta)
-        if len(momenta) and group[0] < 0:
+        if self.partons == "summed":
             return flux * sum(self._terms(momenta, f1, f2, alpha_s))
         result = np.empty(len(momenta))
         for g in np.unique(group):
@@ -316,8 +318,8 @@ class HadronicCrossSection:
     def events(self, u: np.ndarray, weights: np.ndarray, rng: np.random.Generator) -> Events:
         """Events at points `u` (n, dim) with `weights` (n,) in pb; partons, colours and sides are drawn."""
         momenta, _, category = self.momenta(u)
-        group = np.array([-1 if g is None else g for g, _ in self.categories])[category]
-        if len(group) and group[0] < 0:
+        group = self._group[category]
+        if self.partons == "summed":
             group = _draw(self.contributions(momenta), rng)
         f1, f2, alpha_s, _ = self._partons(momenta)
         pdg = np.zeros(momenta.shape[:2], dtype=np.int64)
