@@ -214,7 +214,7 @@ def tables(jobs: dict[str, dict]) -> list[dict[str, object]]:
                     faster = theirs / event
                     faster_capped = compared["seconds_per_point"] / compared["overweight"] / capped
                     later = job["training_seconds"] - compared["training_seconds"]
-                    even = later / (theirs - event) if theirs > event else None
+                    even = max(later, 0.0) / (theirs - event) if theirs > event else None
                 published = PUBLISHED[boson][n][m == "i-flow"] if m in ("vegas", "i-flow") else None
                 sigma = (job["cross_section"], job["error"])
                 spread = (job["lowest"], job["highest"])

@@ -17,7 +17,8 @@ START, END = "<!-- numbers: written by benchmarks/table.py -->\n", "<!-- end of 
 HEAD = """# Benchmarks
 
 Written by `benchmarks/table.py` from the JSON files in `docs/results`; each section names the command that
-makes its file. `make bench` runs all that need no files. Peers are installed from `benchmarks/requirements.txt`.
+makes its file. `make bench` runs all that need no files. Peers are installed from
+`benchmarks/requirements.txt`.
 """
 
 
@@ -76,8 +77,10 @@ def shown(first: str, columns: list[str], rows: list[list[object]]) -> str:
 
 def numbers() -> str:
     """The tables of README.md: a selection of the results."""
-    names = ("flow_speed", "maf_sampling", "integration", "generation")
-    speed, maf, integrals, events = (json.loads((RESULTS / f"{n}.json").read_text())["tables"] for n in names)
+    names = ("flow_speed", "maf_sampling", "integration", "generation", "pp_table")
+    speed, maf, integrals, events, protons = (
+        json.loads((RESULTS / f"{n}.json").read_text())["tables"] for n in names
+    )
     peers = ["nflows", "normflows", "zuko", "madnis", "madspace"]
     times = [
         [f"coupling flow, {job}", *(find(speed, "time / lhcflow's", job, peer) for peer in peers)]
@@ -117,6 +120,9 @@ def numbers() -> str:
         both = ("flow", "auto", "vegas")
         values = [find([one], "efficiency", m) if m in both else None for m in methods.values()]
         efficiencies.append([f"e⁺e⁻ → 3 jets, {one['title']}", *values])
+    for process in ("W+ + 0 jets", "W+ + 1 jet", "W+ + 2 jets", "W+ + 3 jets"):
+        values = [find(protons, "overweight 0.1 %", process, m) for m in methods.values()]
+        efficiencies.append([f"p p → {process}", *values])
     efficiencies = [row for row in efficiencies if any(v is not None for v in row[1:])]
     return "\n\n".join(
         [
@@ -125,8 +131,8 @@ def numbers() -> str:
             "Error of an integral after 200,000 calls (standard deviation over integral, per call); the"
             "\nfunctions are those of 2001.05486:",
             shown("integrand", list(methods), errors),
-            "Unweighting efficiency after 200,000 calls, for events after a million (0.1 % of the integral in"
-            "\noverweight points):",
+            "Unweighting efficiency after 200,000 calls, for e⁺e⁻ after a million, for p p after 100,000 (no"
+            "\njet) to 500,000 (0.1 % of the integral in overweight points):",
             shown("integrand", list(methods), efficiencies),
         ]
     )
