@@ -123,7 +123,10 @@ def test_a_million_showers_are_finite(student):
         found = runtime.run([OUTPUT], feeds("lhcflow", *inputs))[0]
         assert np.isfinite(found).all()
         assert (found >= 0).all()
-        assert (found.sum(1) > 0).all()
+        # Flow I of these weights deposits less than the threshold now and then; then so does the model's.
+        empty = np.flatnonzero(found.sum(1) == 0)
+        assert len(empty) < 0.01 * len(found)
+        assert not expected(model, [torch.from_numpy(x[empty]) for x in inputs]).any()
 
 
 def test_fastcalosims_names(tmp_path, student):
