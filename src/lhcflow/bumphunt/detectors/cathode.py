@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...errors import InputError
-from .base import ClassifierDetector, Training
+from .base import Array, ClassifierDetector, Training
 from .generative import GenerativeDetector
 
 
@@ -13,7 +13,9 @@ class Cathode(ClassifierDetector, GenerativeDetector):
     """Events of the signal region against background interpolated from the sidebands.
 
     A conditional flow learns p(x | m) in the sidebands; it is sampled at masses drawn from a kernel
-    density of the spectrum in the signal region; a classifier separates the data from these events.
+    density of the spectrum in the signal region; a classifier separates the data from these events. It sees
+    the features as the flow does, between their :class:`~lhcflow.bumphunt.limits.Limits`: a cut on Delta R
+    itself would select masses, since its edge moves with m.
 
     Parameters
     ----------
@@ -58,7 +60,15 @@ class Cathode(ClassifierDetector, GenerativeDetector):
         self._train_background(data)
         mass = self.mass_.sample(n, self._rng(3))
         drawn = self.density_.sample(mass, self._rng(4))
-        self._train_classifier((data.X[data.inside], data.m[data.inside]), (drawn, mass))
+        X, m = data.X[data.inside], data.m[data.inside]
+        self._train_classifier((self._relative(X, m), m), (self._relative(drawn, mass), mass))
+
+    def _score(self, X: Array, m: Array) -> Array:
+        return super()._score(self._relative(X, m), m)
+
+    def _relative(self, X: Array, m: Array) -> Array:
+        """Features (n, features) between their limits at the mass of each event."""
+        return self.density_.preprocessing_.forward(X, m)[0]
 
 
 def drawn_events(oversampling: float, n: int) -> int:
