@@ -17,6 +17,7 @@ def run(*arguments):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_the_chain(tmp_path, capsys):
     """From a file, so that Geant4 is not needed; its commands are those that it shows."""
     pytest.importorskip("onnxruntime")
