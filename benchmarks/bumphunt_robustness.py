@@ -220,7 +220,8 @@ def report(jobs: dict[str, dict], command: str) -> dict[str, Any]:
             "z (template): the same count against the template, without a systematic error.",
             f"Epochs of the flows: {NULL['epochs']} and {EDGE['epochs']}; members of ensembles: "
             f"{NULL['members']} and {EDGE['members']}. The F-test behind the cut begins with the parameters "
-            "of the spectrum before it.",
+            "of the spectrum before it. (Where it begins with two, as in an older table of "
+            "bumphunt_statistics.json, the p-values are not uniform.)",
             "chi2/ndf: sum over sum, of the fit to the whole spectrum behind the cut. Invented signal: fit "
             "to the expected spectrum, from ten times the events, in units of the error with the events "
             "there are; each seed's value has a statistical error of 0.32.",

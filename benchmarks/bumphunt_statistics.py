@@ -1,15 +1,15 @@
 """Statistics of the bump hunt: toys per second, p-values and invented signal without signal, and a discovery.
 
-    python benchmarks/bumphunt_statistics.py [--parts toys null detector discovery] [--seeds 3]
+    python benchmarks/bumphunt_statistics.py [--parts toys null discovery] [--seeds 3]
         [--detectors exact idealized CATHODE] [--json docs/results/bumphunt_statistics.json]
 
 toys: 10,000 background-only pseudo-experiments of a spectrum of 10^6 events, refitted with a peak at each
 mass of the signal region; single fits of the same spectra by iminuit beside them.
 null: local p-values of background-only pseudo-experiments, each with its own F-test.
-detector: the same with a detector that is trained (cross-fitted) in each of them, and a cut on its score.
+(Behind the cuts of trained detectors: bumphunt_robustness.py.)
 discovery: signal at S/B = 0.6 % in the signal region, before the cut and behind it.
 
-Every result of the last two parts, and every fold of a training, is stored as soon as it is there (beside
+Every result of the last part, and every fold of a training, is stored as soon as it is there (beside
 --store), and not computed again.
 """
 
@@ -33,11 +33,9 @@ from scipy.special import xlogy
 from lhcflow.bumphunt import (
     Cathode,
     ConditionalDensity,
-    CWoLa,
     IdealizedDetector,
     SignalRegion,
     Toy,
-    cross_fit,
     quantiles,
 )
 from lhcflow.bumphunt.crossfit import background_efficiency
@@ -49,17 +47,14 @@ from lhcflow.bumphunt.statistics import (
     f_test,
     fit,
     gaussian_peak,
-    goodness,
     mass_bins,
     passes,
     shape_scan,
-    sideband_fit,
     template_count,
     toy_scan,
     uniformity,
 )
 from lhcflow.bumphunt.toy import _PEAK, _WIDTH, background_fraction
-from lhcflow.classifiers import TreeEnsemble
 from lhcflow.files import write_json
 
 REGION = SignalRegion(3.3, 3.7)
@@ -70,7 +65,6 @@ POINTS = (0.01, 0.001)
 TOYS, MASSES = 10_000, np.linspace(3.3, 3.7, 9)
 IMINUIT_FITS = 30
 FOLDS, EPOCHS, SIDEBANDS = 2, 8, (2.9, 4.4)
-PSEUDO, PSEUDO_EVENTS, PSEUDO_CUT = 200, 20_000, 0.05
 
 
 def expectation(events: float) -> np.ndarray:
@@ -129,19 +123,6 @@ def null_p_values(experiments: int, events: float, seed: int) -> tuple[np.ndarra
         z.append(found.z)
         reduced.append(next(t.goodness.reduced for t in trials if t.parameters == k))
     return np.array(p), np.array(z), np.array(reduced)
-
-
-def null_detector(seed: int) -> dict[str, Any]:
-    """A pseudo-experiment without signal, with a detector of its own."""
-    events = Toy().sample(PSEUDO_EVENTS, 0, seed=10_000 + seed)
-    detector = CWoLa((REGION.low, REGION.high), classifier=TreeEnsemble(members=1), seed=seed)
-    found = cross_fit(detector, events.features, events.m, folds=2, seed=seed)
-    spectrum = Spectrum.of(events.m[passes(found.efficiency, PSEUDO_CUT)], EDGES)
-    k, _ = f_test(spectrum, REGION)
-    count = count_significance(spectrum, REGION, k)
-    whole = sideband_fit(spectrum, None, k)
-    quality = goodness(spectrum.counts, whole.expected[0], k)
-    return {"p": count.p0, "z": count.z, "chi2": quality.chi2, "ndf": quality.ndf, "parameters": k}
 
 
 def discovery(detector: str, seed: int, folder: Path) -> dict[str, Any]:
@@ -251,22 +232,6 @@ def null_table() -> dict[str, Any]:
     return {"title": "Background only, no detector", "columns": columns, "rows": rows}
 
 
-def detector_table(found: list[dict[str, Any]]) -> dict[str, Any]:
-    z = np.array([f["z"] for f in found])
-    chi2, ndf = (np.array([f[k] for f in found], float) for k in ("chi2", "ndf"))
-    rows = [
-        ["pseudo-experiments", len(found)],
-        ["KS p of the local p-values", uniformity([f["p"] for f in found])],
-        ["invented signal: mean z", z.mean()],
-        ["its error", z.std() / np.sqrt(len(z))],
-        ["spread of z", z.std()],
-        ["chi2/ndf of the fit to everything, sum over sum", chi2.sum() / ndf.sum()],
-        ["share with chi2/ndf above 1.3", float(np.mean(chi2 / ndf > 1.3))],
-    ]
-    title = f"Background only, CWoLa trained in each, {PSEUDO_EVENTS:,} events, cut at {PSEUDO_CUT:g}"
-    return {"title": title, "columns": ["what", "value"], "rows": rows}
-
-
 def discovery_table(found: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
     rows: list[list[Any]] = []
     everything = [f for results in found.values() for f in results]
@@ -288,10 +253,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parts = ["toys", "null", "detector", "discovery"]
+    parts = ["toys", "null", "discovery"]
     parser.add_argument("--parts", nargs="+", default=parts, choices=parts)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--pseudo", type=int, default=PSEUDO, help="experiments with a detector")
     parser.add_argument("--detectors", nargs="+", default=["exact", "idealized", "CATHODE"])
     parser.add_argument("--store", type=Path, default=Path("bumphunt_statistics_store.json"))
     parser.add_argument("--json", type=Path)
@@ -302,9 +266,6 @@ def main() -> None:
     if "null" in arguments.parts:
         tables.append(null_table())
     store = arguments.store
-    if "detector" in arguments.parts:
-        found = [kept(store, f"null {i}", lambda i=i: null_detector(i)) for i in range(arguments.pseudo)]
-        tables.append(detector_table(found))
     if "discovery" in arguments.parts:
         results: dict[str, list[dict[str, Any]]] = {}
         for seed in range(1, arguments.seeds + 1):
