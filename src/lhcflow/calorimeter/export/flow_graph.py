@@ -66,8 +66,8 @@ def _linear(graph: Graph, layer: Any, x: str) -> str:
 
 
 def _activate(graph: Graph, net: MADE, x: str) -> str:
-    # In operations that old ONNX Runtimes have for float64 too.
-    op = graph.op
+    # In what ONNX Runtime 1.15 has for float64 too; its fused Gemm with Relu or Tanh is float32 only.
+    op, double = graph.op, graph.dtype == np.float64
     match net.activation_name:
         case "silu":
             return op("Mul", x, op("Sigmoid", x))
@@ -75,8 +75,12 @@ def _activate(graph: Graph, net: MADE, x: str) -> str:
             return op("Max", x, op("Mul", x, 0.01))
         case "elu":
             return op("Max", x, op("Add", op("Exp", op("Min", x, 0.0)), -1.0))
-        case name:
-            return op({"relu": "Relu", "tanh": "Tanh"}[name], x)
+        case "relu":
+            return op("Max", x, 0.0) if double else op("Relu", x)
+        case _:  # tanh
+            if not double:
+                return op("Tanh", x)
+            return op("Sub", 1.0, op("Div", 2.0, op("Add", op("Exp", op("Mul", x, 2.0)), 1.0)))
 
 
 def _inverse_spline(graph: Graph, layer: AutoregressiveSpline, z: str, params: str) -> str:
