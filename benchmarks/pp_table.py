@@ -286,8 +286,8 @@ def write(path: Path, jobs: dict[str, dict]) -> None:
                 "gains, not efficiencies.",
                 "vegas with no or one jet is VEGAS+ on one channel, with strata. All methods sum partonic "
                 "channels at each point.",
-                "madspace: phase space of madspace 0.2.1 (Chili, one channel) with our amplitudes, densities, cuts "
-                "and VEGAS+; i-flow: 1,800 steps of 512 fresh points.",
+                "madspace: phase space of madspace 0.2.1 (Chili, one channel) with our amplitudes, "
+                "densities, cuts and VEGAS+; i-flow: 1,800 steps of 512 fresh points.",
                 "An efficiency can't exceed 1: over vegas, no gain above 1 / its efficiency is possible.",
             ],
             "jobs": jobs,
