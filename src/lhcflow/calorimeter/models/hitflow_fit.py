@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.special import ndtr
-from threadpoolctl import threadpool_limits  # of scikit-learn
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from .reflections import Reflections
