@@ -93,8 +93,9 @@ def examine_cut(
 
     The template's background is normalised to the fit of the sidebands before the cut. Its systematic
     uncertainty is the closure beside the signal region: how far the share of data that pass there is from
-    the working point, less its statistical error. The strips have half the region's width each, and lie as
-    far from the region, so that the tails of a signal are not in them. The F-test behind the cut begins with
+    the working point, less its statistical error, but at least that error, since nothing smaller can be seen
+    there. The strips have half the region's width each, and lie as far from the region, so that the tails of
+    a signal are not in them. The F-test behind the cut begins with
     the parameters of the inclusive fit.
 
     Parameters
@@ -147,7 +148,7 @@ def _sculpting(
 def _closure(
     m: Array, passed: NDArray[np.bool_], working_point: float, region: SignalRegion
 ) -> tuple[float, float]:
-    """Mean of the relative efficiencies in both strips, and what of its distance from 1 is not chance."""
+    """Mean of the relative efficiencies in both strips, and how far from 1 it may truly be."""
     ratios, variances = [], []
     step = 0.5 * region.width
     for low in (region.low - 2 * step, region.high + step):
@@ -158,7 +159,7 @@ def _closure(
         ratios.append(k / n / working_point)
         variances.append(max(k, 1) / (n * working_point) ** 2)
     ratio, variance = float(np.mean(ratios)), float(np.sum(variances)) / 4
-    return ratio, float(np.sqrt(max((ratio - 1) ** 2 - variance, 0.0)))
+    return ratio, float(np.sqrt(max((ratio - 1) ** 2 - variance, variance)))
 
 
 def examine_cuts(
