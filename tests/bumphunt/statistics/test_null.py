@@ -82,7 +82,7 @@ def behind_a_trained_cut(detector, seed):
 @pytest.mark.parametrize("detector", DETECTORS, ids=[type(d).__name__ for d in DETECTORS])
 def test_p_values_behind_a_trained_cut_are_uniform(detector):
     found = [behind_a_trained_cut(detector, seed) for seed in range(200)]
-    # The test: 5 % of correct programs fail with other seeds.
+    # 5 % of correct programs fail with other seeds.
     assert uniformity([f.p0 for f in found]) > 0.05
     # Invented signal below 0.3 standard deviations, known to 0.07.
     assert abs(np.mean([f.z for f in found])) < 0.3
