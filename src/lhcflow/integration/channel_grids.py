@@ -65,21 +65,26 @@ class ChannelGrids(Proposal):
         self, y: Float[np.ndarray, "n d"], number: Integer[np.ndarray, " n"]
     ) -> tuple[Float[np.ndarray, "n d"], Float[np.ndarray, " n"]]:
         """The continuous coordinates from even ``y`` in their categories' grids, and the Jacobian (n,)."""
-        x, jacobian = np.empty(y.shape), np.empty(len(y))
-        for k in np.unique(number):
-            mine = np.flatnonzero(number == k)
-            x[mine], jacobian[mine] = self._maps[k].map(y[mine])
-        return x, jacobian
+        return self._each(VegasMap.map, y, number)
 
     def inverse(
         self, x: Float[np.ndarray, "n d"], number: Integer[np.ndarray, " n"]
     ) -> tuple[Float[np.ndarray, "n d"], Float[np.ndarray, " n"]]:
         """The inverse of :meth:`map`: ``y`` (n, d) and the density |dy/dx| (n,)."""
-        y, density = np.empty(x.shape), np.empty(len(x))
+        return self._each(VegasMap.inverse, x, number)
+
+    def _each(
+        self,
+        move: Callable[[VegasMap, np.ndarray], tuple[np.ndarray, np.ndarray]],
+        points: np.ndarray,
+        number: np.ndarray,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """``move`` with the map of each point's category."""
+        moved, factor = np.empty(points.shape), np.empty(len(points))
         for k in np.unique(number):
             mine = np.flatnonzero(number == k)
-            y[mine], density[mine] = self._maps[k].inverse(x[mine])
-        return y, density
+            moved[mine], factor[mine] = move(self._maps[k], points[mine])
+        return moved, factor
 
     def sample(self, n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         number = drawn(self.probability, n, rng)

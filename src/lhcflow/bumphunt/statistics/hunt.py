@@ -95,8 +95,7 @@ def examine_cut(
     uncertainty is the closure beside the signal region: how far the share of data that pass there is from
     the working point, less its statistical error, but at least that error, since nothing smaller can be seen
     there. The strips have half the region's width each, and lie as far from the region, so that the tails of
-    a signal are not in them. The F-test behind the cut begins with
-    the parameters of the inclusive fit.
+    a signal are not in them. The F-test behind the cut begins with the parameters of the inclusive fit.
 
     Parameters
     ----------
