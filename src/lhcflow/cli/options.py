@@ -19,6 +19,10 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but er
 Force = Annotated[bool, typer.Option("--force", help="Start over in the folder of an earlier run.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on where an unfinished run stopped.")]
 
+Device = Annotated[
+    str, typer.Option("--device", help="Where networks run: cpu, cuda, or auto for a GPU if there is one.")
+]
+
 
 def console(quiet: bool) -> Console:
     """Where a command prints: stdout, or nowhere with --quiet."""

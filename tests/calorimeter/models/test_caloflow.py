@@ -40,7 +40,7 @@ def test_samples_have_the_energies_of_flow_one(trained):
     incident = torch.full((500,), 2e4, dtype=torch.float64)
     generator = torch.Generator().manual_seed(3)
     energies = model.energies.sample(incident, generator)
-    voxels = model.voxels.sample(incident, energies, generator)
+    voxels = model.voxels.decode(incident, energies, torch.randn(500, sum(SIZES), generator=generator))
     assert (voxels >= 0).all()
     assert not bool(((voxels > 0) & (voxels < 0.5 * model.voxels.shares.threshold)).any())
     # Layers that have energy keep all of it unless no voxel passes the cut.

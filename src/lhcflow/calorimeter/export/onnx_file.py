@@ -145,8 +145,4 @@ def example(model: ShowerModel, n: int, seed: int = 0) -> tuple[Tensor, ...]:
     """Incident energies (n, 1) between 1 and 100 GeV, and numbers for the rest of the model's ``decode``."""
     generator = torch.Generator().manual_seed(seed)
     incident = 10 ** (3 + 2 * torch.rand(n, 1, generator=generator))
-    energies = torch.randn(n, len(model.layers.sizes), generator=generator)
-    voxels = torch.randn(n, model.layers.voxels, generator=generator)
-    if isinstance(model, HitFlow):
-        return incident, energies, torch.rand(voxels.shape, generator=generator), voxels
-    return incident, energies, voxels
+    return incident, *model.noise(n, generator)

@@ -138,10 +138,6 @@ class CaloFlow(ShowerModel):
             total += part.flow.log_prob(*part.batch(data, generator)).double()
         return total.numpy()
 
-    def _sample(self, incident: Tensor, generator: torch.Generator) -> Tensor:
-        energies = self.energies.sample(incident, generator)
-        return self.voxels.sample(incident, energies, generator)
-
     def _decode(self, incident: Tensor, *latent: Tensor) -> Tensor:
         """Showers of points (n, L) and (n, V) in the latent spaces of flows I and II."""
         latent_energies, latent_voxels = latent

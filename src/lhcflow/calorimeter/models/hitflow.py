@@ -183,7 +183,7 @@ class HitFlow(ShowerModel):
         logs = self.logs(incident, energies).to(self.centre.dtype)
         c = (logs.clamp(self.least, self.most) - self.centre) / self.width
         c = torch.cat([torch.ones_like(c[:, :1]), c], 1)
-        rows, columns = torch.triu_indices(c.shape[1], c.shape[1])
+        rows, columns = torch.triu_indices(c.shape[1], c.shape[1], device=c.device)
         return c[:, rows] * c[:, columns]
 
     def base(self, powers: Tensor, index: Tensor | slice) -> tuple[Tensor, Tensor, Tensor]:
@@ -264,7 +264,7 @@ class HitFlow(ShowerModel):
     def _plan(self, step: int) -> tuple[Tensor, Tensor, Tensor]:
         """The cells of a step, the columns of links they look at, and the weights (features, 3 k)."""
         if step not in self._plans:
-            index = torch.from_numpy(self.cells.steps[step])
+            index = torch.from_numpy(self.cells.steps[step]).to(self.links.device)
             part = self.links[:, index]
             near = torch.nonzero(part.ne(0).any(0).any(0)).flatten()
             weights = torch.cat([self.terms[:, index], part[:, :, near]], 2).flatten(0, 1).T.contiguous()
@@ -352,11 +352,11 @@ class HitFlow(ShowerModel):
         total = self.energies.flow.log_prob(*batch).double() + self.encode_cells(*data)[2]
         return total.numpy()
 
-    def _sample(self, incident: Tensor, generator: torch.Generator) -> Tensor:
-        energies = self.energies.sample(incident, generator)
-        shape = (len(incident), self.layers.voxels)
-        chances = torch.rand(shape, generator=generator)
-        return self.decode_cells(incident, energies, chances, torch.randn(shape, generator=generator))
+    def noise(self, n: int, generator: torch.Generator) -> tuple[Tensor, ...]:
+        """As of other models, with uniform numbers (n, V) for the hits in between."""
+        energies = torch.randn(n, len(self.layers.sizes), generator=generator)
+        chances = torch.rand(n, self.layers.voxels, generator=generator)
+        return energies, chances, torch.randn(chances.shape, generator=generator)
 
     def _decode(self, incident: Tensor, *latent: Tensor) -> Tensor:
         """Showers of normal numbers (n, L) and of what :meth:`decode_cells` takes."""

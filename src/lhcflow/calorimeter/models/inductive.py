@@ -193,21 +193,29 @@ class InductiveCaloFlow(ShowerModel):
             total += self.following.log_prob(*pair).double()
         return total.numpy()
 
-    def _sample(self, incident: Tensor, generator: torch.Generator) -> Tensor:
-        incident = incident.double()
-        energies = self.energies.sample(incident, generator)
+    def noise(self, n: int, generator: torch.Generator) -> tuple[Tensor, ...]:
+        """As of other models, then uniform numbers (n, V), which fill empty voxels of what flow III is given
+        (those of the last layer are not used).
+        """
+        normal = super().noise(n, generator)
+        return *normal, torch.rand(normal[1].shape, generator=generator)
+
+    def _decode(self, incident: Tensor, *latent: Tensor) -> Tensor:
+        """Showers (n, V) in MeV of what :meth:`noise` gives."""
+        energies = self.energies.decode(incident, latent[0])
+        points, uniform = (self._layered(x) for x in latent[1:])
         parts: list[Tensor] = []
         for number in range(len(self.layers.sizes)):
             energy = energies[:, number : number + 1]
             if not parts:
                 flow, condition = self.first, self._condition_of_first(incident, energy)
             else:
-                before, _ = self._noisy(parts[-1], generator)
+                noisy = parts[-1] + self.shares.noise * uniform[:, number - 1]
                 pair = energies[:, number - 1 : number + 1].flip(1)
-                numbers = torch.full((len(incident),), number)
-                flow, condition = self.following, self._condition(incident, pair, before, numbers)
-            latent = flow.base.sample(len(incident), generator)
-            parts.append(self.shares.inverse(flow.inverse(latent, condition)[0].double(), energy))
+                numbers = torch.full((len(incident),), number, device=incident.device)
+                flow = self.following
+                condition = self._condition(incident, pair, self.shares.forward(noisy), numbers)
+            parts.append(self.shares.inverse(flow.inverse(points[:, number], condition)[0].double(), energy))
         return torch.cat(parts, 1)
 
     def _pairs(

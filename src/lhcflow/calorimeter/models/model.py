@@ -20,14 +20,15 @@ from .training import TrainingSettings
 
 M = TypeVar("M", bound="ShowerModel")
 BLOCK = 256
-"""Showers per block; every block has its own random numbers, whatever the batch."""
+"""Showers per block; every block has its own random numbers, whatever the batch and the device."""
+BLOCKS_ON_GPU = 40
+"""Blocks that are made at once there."""
 
 
 class ShowerModel(Component):
     """A generative model of showers in a calorimeter of ``layers``; energies are in MeV.
 
-    Subclasses give ``train_on``, ``_sample(incident, generator)`` and, if they can be exported,
-    ``_decode(incident, *latent)``.
+    Subclasses give ``train_on``, ``_decode(incident, *latent)`` and, where it is not CaloFlow's, ``noise``.
     """
 
     def __init__(self, layers: Sequence[int]) -> None:
@@ -49,8 +50,17 @@ class ShowerModel(Component):
         """
         raise NotImplementedError
 
-    def _sample(self, incident: Tensor, generator: torch.Generator) -> Tensor:
-        raise NotImplementedError
+    @property
+    def device(self) -> torch.device:
+        """Where the model is, and so where it samples."""
+        return next(self.parameters()).device
+
+    def noise(self, n: int, generator: torch.Generator) -> tuple[Tensor, ...]:
+        """The random numbers that :meth:`decode` takes for n showers, in float32 on the CPU: normal ones
+        (n, L) for the layers' energies and (n, V) for the voxels.
+        """
+        energies = torch.randn(n, len(self.layers.sizes), generator=generator)
+        return energies, torch.randn(n, self.layers.voxels, generator=generator)
 
     def _decode(self, incident: Tensor, *latent: Tensor) -> Tensor:
         raise NotImplementedError
@@ -68,12 +78,13 @@ class ShowerModel(Component):
     def batches(
         self, incident: NDArray[np.floating[Any]] | Sequence[float], seed: int = 0
     ) -> Iterator[NDArray[np.float32]]:
-        """Showers in blocks of at most 256, for streaming; see :meth:`sample`."""
+        """Showers in blocks of at most 256 (10,240 on a GPU), for streaming; see :meth:`sample`."""
         energies, _ = check_showers(torch.as_tensor(np.asarray(incident)))
         if self.training:  # eval() forgets the plans of the incremental kernel
             self.eval()
-        for number, start in enumerate(range(0, len(energies), BLOCK)):
-            yield self._block(energies[start : start + BLOCK], seed, number)
+        blocks = 1 if self.device.type == "cpu" else BLOCKS_ON_GPU
+        for number, part in enumerate(energies.split(blocks * BLOCK)):
+            yield self._showers(part, seed, number * blocks)
 
     @torch.no_grad()
     def sample(
@@ -82,12 +93,13 @@ class ShowerModel(Component):
         seed: int = 0,
         update: Callable[[int], None] | None = None,
     ) -> NDArray[np.float32]:
-        """Showers for given incident energies.
+        """Showers for given incident energies, made where the model is.
 
         Parameters
         ----------
         incident : (n,) incident energies in MeV.
-        seed : of the random numbers; the same seed gives the same showers.
+        seed : of the random numbers; the same seed gives the same showers, and on a GPU the same up to what
+            is rounded there.
         update : called with the number of showers made so far.
 
         Returns
@@ -109,10 +121,15 @@ class ShowerModel(Component):
         return np.concatenate(parts)
 
     @torch.no_grad()
-    def _block(self, incident: Tensor, seed: int, number: int) -> NDArray[np.float32]:
-        state = np.random.SeedSequence((seed, number)).generate_state(1, np.uint64)[0]
-        generator = torch.Generator().manual_seed(int(state))
-        return self._sample(incident, generator).float().numpy()
+    def _showers(self, incident: Tensor, seed: int, first: int) -> NDArray[np.float32]:
+        """Showers of some blocks, the first of which has the number ``first``."""
+        drawn = []
+        for number, part in enumerate(incident.split(BLOCK), first):
+            state = np.random.SeedSequence((seed, number)).generate_state(1, np.uint64)[0]
+            drawn.append(self.noise(len(part), torch.Generator().manual_seed(int(state))))
+        like = next(self.parameters())
+        latent = (torch.cat(parts).to(like) for parts in zip(*drawn, strict=True))
+        return self._decode(incident.to(like.device), *latent).float().cpu().numpy()
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write architecture and weights to one safetensors file, atomically."""

@@ -82,6 +82,7 @@ class GuidedDistillation:
         x, context = batch[:2]
         if x is None or context is None:
             raise InputError("distillation needs data of the teacher and their conditions")
+        self.teacher.to(x.device)
         z = self.teacher.base.sample(len(x))
         made = walk(model, z, context, inverse=True)
         taught = walk(self.teacher, made.data, context, inverse=False)

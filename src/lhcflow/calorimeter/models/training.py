@@ -70,7 +70,7 @@ def train(
     resume: bool = False,
     deadline: Deadline | None = None,
 ) -> History:
-    """Fit ``model`` to rows of ``data`` with a part of them held out.
+    """Fit ``model`` to rows of ``data`` with a part of them held out; it then is where it was before.
 
     Parameters
     ----------
@@ -89,6 +89,7 @@ def train(
     deadline = deadline or Deadline(settings.seconds)
     if settings.reflections is not None:
         transform = _reflected(transform, settings.reflections)
+    home = next(model.parameters()).device
     try:
         return fit(
             model,
@@ -115,6 +116,8 @@ def train(
         if deadline.over:
             raise TimeIsUp("the limit on time is reached") from None
         raise
+    finally:
+        model.to(home)
 
 
 def _reflected(transform: Preparation, reflections: Reflections) -> Preparation:

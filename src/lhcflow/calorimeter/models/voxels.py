@@ -65,20 +65,10 @@ class VoxelFlow(Component):
         """What the flow sees of incident and layer energies (n, 1 + L)."""
         return voxel_condition(incident.double(), energies).to(self.flow.dtype)
 
-    @torch.no_grad()
-    def sample(
-        self,
-        incident: Float[Tensor, " n"],
-        energies: Float[Tensor, "n L"],
-        generator: torch.Generator | None = None,
-    ) -> Float[Tensor, "n V"]:
-        """Voxels (n, V) in MeV and float64 for energies in MeV; each layer has exactly its energy."""
-        return self.decode(incident, energies, self.flow.base.sample(len(incident), generator))
-
     def decode(
         self, incident: Float[Tensor, " n"], energies: Float[Tensor, "n L"], latent: Float[Tensor, "n V"]
     ) -> Float[Tensor, "n V"]:
-        """The voxels of points (n, V) in the latent space."""
+        """Voxels (n, V) in MeV and float64 of latent points (n, V); each layer has exactly its energy."""
         y, _ = self.flow.inverse(latent, self.condition(incident, energies))
         return self.shares.inverse(y.double(), energies)
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ..options import Force, Json, Out, Quiet, Resume, Seed, check_json, console
+from ..options import Device, Force, Json, Out, Quiet, Resume, Seed, check_json, console
 from .sample import load_model
 from .train import MODEL_FILE, finish, parameters
 
@@ -27,6 +27,7 @@ def distill(
     time_limit: Annotated[
         float | None, typer.Option(metavar="MINUTES", help="Stop after so long; --resume goes on.")
     ] = None,
+    device: Device = "auto",
     seed: Seed = 0,
     json: Json = None,
     quiet: Quiet = False,
@@ -51,6 +52,7 @@ def distill(
         learning_rate=learning_rate,
         seed=seed,
         seconds=None if time_limit is None else 60 * time_limit,
+        device=device,
         progress=not quiet,
     )
     width = None if hidden is None else (hidden, hidden)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ...errors import InputError
-from ..options import Force, Json, Out, Quiet, Seed, check_json, console
+from ..options import Device, Force, Json, Out, Quiet, Seed, check_json, console
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,7 +61,7 @@ def evaluate(
     geometry: Annotated[
         str | None, typer.Option(help="Name or XML file, where the file does not tell.")
     ] = None,
-    device: Annotated[str, typer.Option(help="Where classifiers train: cpu, cuda, or auto.")] = "auto",
+    device: Device = "auto",
     seed: Seed = 0,
     json: Json = None,
     quiet: Quiet = False,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..options import Json, Quiet, Seed, check_json, console
+from ..options import Device, Json, Quiet, Seed, check_json, console
 from .train import MODEL_FILE
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ def sample(
     geometry: Annotated[
         str | None, typer.Option(help="XML file, if the model is of no known geometry.")
     ] = None,
+    device: Device = "auto",
     seed: Seed = 0,
     json: Json = None,
     quiet: Quiet = False,
@@ -45,10 +46,11 @@ def sample(
     from ...errors import InputError
     from ...files import write_json
     from ...training import progress_bar
+    from ...training.distributed import initialize
 
     if out.resolve() == run.resolve() or (like is not None and out.resolve() == like.resolve()):
         raise InputError(f"--out {out} would replace its own input: give another file")
-    model = load_model(run)
+    model = load_model(run).to(initialize(device))
     place = geometry_of(model) if geometry is None else named(geometry)
     if place.voxels != model.layers.voxels:
         raise InputError(f"the model has {model.layers.voxels} voxels, {place} has {place.voxels}")

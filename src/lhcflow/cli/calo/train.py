@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..options import Force, Json, Out, Quiet, Resume, Seed, check_json, console
+from ..options import Device, Force, Json, Out, Quiet, Resume, Seed, check_json, console
 
 if TYPE_CHECKING:
     from ...files import RunDirectory
@@ -58,6 +58,7 @@ def train(
     time_limit: Annotated[
         float | None, typer.Option(metavar="MINUTES", help="Stop after so long; --resume goes on.")
     ] = None,
+    device: Device = "auto",
     seed: Seed = 0,
     json: Json = None,
     quiet: Quiet = False,
@@ -77,6 +78,7 @@ def train(
         learning_rate=learning_rate,
         seed=seed,
         seconds=None if time_limit is None else 60 * time_limit,
+        device=device,
         progress=not quiet,
         reflections=Reflections.of(data.geometry) if reflect else None,
     )
