@@ -1,10 +1,13 @@
 """Anomaly detectors on a toy whose densities, and so the best possible score, are known.
 
-    python benchmarks/bumphunt_detectors.py [--background 300000 --signal 500] [--seeds 5] [--samples ...]
+    python benchmarks/bumphunt_detectors.py [--background 300000 --signal 500] [--seeds 10] [--samples ...]
 
 Each (sample, size, method, seed) is one job: its result is stored at once in --json, and jobs that are there
 already are not run again. One density of the background per seed is shared by all methods that need one.
 Methods are scored on test events of the signal region that nobody trains on, the same for all.
+
+--workers processes share the seeds. --device is where flows are trained. After --seconds no job begins.
+--add takes over the jobs of other files, made on another machine.
 """
 
 import os
@@ -15,7 +18,11 @@ os.environ.setdefault("MKL_NUM_THREADS", "1")
 import argparse
 import json
 import math
+import multiprocessing
 import time
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from functools import lru_cache
 from pathlib import Path
 
@@ -68,9 +75,11 @@ METHODS = {
 TEST_BACKGROUND, TEST_SIGNAL = 200_000, 10_000
 SUPERVISED_SIGNAL = 50_000
 """Labelled signal events for the supervised classifier: 2109.00546 trains on all it has."""
-WEAK_DENSITY = {"hidden": (32, 32), "batch_size": 4096, "learning_rate": 6e-3}
-WEAK_RANODE = {"hidden": (32, 32), "batch_size": 4096, "learning_rate": 3e-3}
-"""Cheaper settings of the comparison at few signal events among a million, and half of the test events."""
+LARGE = {"batch_size": 4096, "learning_rate": 6e-3, "epochs": 12}
+DENSITY = {"members": 4, **LARGE}
+WEAK_DENSITY = {"members": 8, **LARGE}
+"""Densities of the background in large batches; more of them for few signal events among a million."""
+RANODE = {"batch_size": 4096, "learning_rate": 3e-3}
 PURE = 2.25
 """Background events for the idealized detector, per background event of the data in the signal region."""
 
@@ -102,20 +111,20 @@ def data(toy: str, background: int, signal: int, seed: int) -> Events:
 
 @lru_cache(1)
 def density(
-    toy: str, background: int, signal: int, seed: int, weak: bool
+    toy: str, background: int, signal: int, seed: int, weak: bool, device: str
 ) -> tuple[ConditionalDensity, float]:
     """The density of the background, and the CPU seconds of its training."""
     events = data(toy, background, signal, seed)
     outside = (events.m < REGION[0]) | (events.m >= REGION[1])
     limits = Limits(events.features, events.m)
     start = time.process_time()
-    trained = ConditionalDensity(seed=seed, **(WEAK_DENSITY if weak else {}))
+    trained = ConditionalDensity(seed=seed, device=device, **(WEAK_DENSITY if weak else DENSITY))
     trained.fit(events.features[outside], events.m[outside], limits)
     return trained, time.process_time() - start
 
 
 def scores(
-    method: str, toy: str, background: int, signal: int, seed: int, shared: int | None
+    method: str, toy: str, background: int, signal: int, seed: int, shared: int | None, device: str
 ) -> tuple[np.ndarray, dict]:
     """Scores of the test events, and what else is worth noting.
 
@@ -134,8 +143,8 @@ def scores(
     arguments: dict = {}
     before = 0.0
     if name in ("CATHODE", "LaCATHODE", "R-ANODE", "ANODE"):
-        trained, before = density(toy, background, shared if weak else signal, seed, weak)
-        settings |= WEAK_RANODE if weak else {}
+        trained, before = density(toy, background, shared if weak else signal, seed, weak, device)
+        settings |= (RANODE | {"device": device}) if name == "R-ANODE" else {}
         settings["density"] = FrozenEstimator(trained)
     elif name in ("idealized", "supervised"):
         n = int(PURE * background * background_fraction(*REGION))
@@ -156,10 +165,10 @@ def scores(
 
 
 def run(
-    method: str, toy: str, background: int, signal: int, seed: int, shared: int | None
+    method: str, toy: str, background: int, signal: int, seed: int, shared: int | None, device: str
 ) -> dict[str, object]:
     """One job."""
-    score, more = scores(method, toy, background, signal, seed, shared)
+    score, more = scores(method, toy, background, signal, seed, shared, device)
     curve = roc(score, test_events(toy, 1 if shared is None else 2).label)
     strict, error = curve.sic_at(1e-3)
     return {
@@ -168,6 +177,7 @@ def run(
         "sic 1e-2": curve.sic_at(1e-2)[0],
         "max sic": curve.max_sic(),
         "auc": curve.auc,
+        "machine": machine(device),
         **more,
     }
 
@@ -263,7 +273,16 @@ def _columns(runs: dict[str, dict], found: dict[str, dict[str, dict]]) -> list[f
     ]
 
 
+def machine(device: str) -> str:
+    import torch
+
+    if device != "cpu" and torch.cuda.is_available():
+        return torch.cuda.get_device_name() + " and one CPU core"
+    return "one CPU core"
+
+
 def report(jobs: dict[str, dict], commands: list[str]) -> dict:
+    machines = Counter(job["machine"] for job in jobs.values())
     return {
         "title": "Anomaly detectors",
         "command": "; ".join(commands),
@@ -276,6 +295,7 @@ def report(jobs: dict[str, dict], commands: list[str]) -> dict:
             f" {SUPERVISED_SIGNAL:,} further signal events.",
             "Few signal events: half of the test events; flows of 32 units a layer and batches of 4096.",
             "CPU s: of the classifier or the second density, without the shared density of the background.",
+            "Jobs on " + ", ".join(f"{name}: {n}" for name, n in sorted(machines.items())) + ".",
         ],
         "commands": commands,
         "jobs": jobs,
@@ -292,34 +312,82 @@ def simple_command(args: argparse.Namespace) -> str:
     return command
 
 
-def each(args: argparse.Namespace, path: Path) -> None:
-    before = json.loads(path.read_text()) if path.exists() else {"jobs": {}, "commands": []}
-    jobs: dict[str, dict] = before["jobs"]
-    commands = list(dict.fromkeys([*before["commands"], simple_command(args)]))
-    plan = jobs_of(args.samples, args.background, args.signal, args.seeds, args.weak, args.weak_background)
-    for key, toy, background, signal, method, seed, shared in plan:
-        if key in jobs or method not in (args.methods or [method]):
-            continue
-        jobs[key] = run(method, toy, background, signal, seed, shared)
-        print(key, {k: round(float(v), 4) for k, v in jobs[key].items()}, flush=True)
-        write_json(path, report(jobs, commands))
+class Store:
+    """The results in a file, written by one process at a time."""
+
+    def __init__(self, path: Path, command: str, lock) -> None:
+        self.path, self.command, self.lock = path, command, lock
+
+    def jobs(self) -> dict[str, dict]:
+        return json.loads(self.path.read_text())["jobs"] if self.path.exists() else {}
+
+    def add(self, jobs: dict[str, dict], commands: Sequence[str] = ()) -> None:
+        with self.lock:
+            before = json.loads(self.path.read_text()) if self.path.exists() else {"jobs": {}, "commands": []}
+            commands = list(dict.fromkeys([*before["commands"], *(commands or [self.command])]))
+            write_json(self.path, report(before["jobs"] | jobs, commands))
+
+
+def work(plan: list[tuple], device: str, end: float) -> None:
+    """Run jobs one after the other, and store each."""
+    for key, *job in plan:
+        if time.time() > end:
+            return
+        result = run(*job, device)
+        STORE.add({key: result})
+        print(
+            key, {k: v if isinstance(v, str) else round(float(v), 4) for k, v in result.items()}, flush=True
+        )
+
+
+def begin(store: Store) -> None:
+    """Of every process."""
+    global STORE
+    import torch
+
+    torch.set_num_threads(1)
+    STORE = store
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--background", type=int, default=300_000)
     parser.add_argument("--signal", type=int, default=500)
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--samples", nargs="+", default=["default", "shifted", "noise"], choices=METHODS)
     parser.add_argument("--methods", nargs="+", default=None, help="all if not given")
     parser.add_argument("--weak", nargs="+", type=int, default=[300, 450, 600])
     parser.add_argument("--weak-background", type=int, default=1_000_000)
+    parser.add_argument("--device", default="cpu", help="cpu, or auto for a GPU if there is one")
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--seconds", type=float, default=math.inf)
+    parser.add_argument("--add", nargs="+", type=Path, default=[], help="files whose jobs are taken over")
     parser.add_argument("--json", type=Path, default=Path("docs/results/bumphunt_detectors.json"))
     args = parser.parse_args()
-    import torch
-
-    torch.set_num_threads(1)
-    each(args, args.json)
+    end = time.time() + args.seconds
+    spawn = multiprocessing.get_context("spawn")
+    store = Store(args.json, simple_command(args), spawn.Lock())
+    for path in args.add:
+        other = json.loads(path.read_text())
+        store.add(other["jobs"], other["commands"])
+    known = store.jobs()
+    groups: dict[tuple, list] = {}
+    for job in jobs_of(
+        args.samples, args.background, args.signal, args.seeds, args.weak, args.weak_background
+    ):
+        key, toy, background, signal, method, seed, shared = job
+        if key not in known and method in (args.methods or [method]):
+            row = (key, method, toy, background, signal, seed, shared)
+            groups.setdefault((seed, toy, background), []).append(row)
+    plans = list(groups.values())
+    if args.workers == 1:
+        begin(store)
+        for plan in plans:
+            work(plan, args.device, end)
+        return
+    with ProcessPoolExecutor(args.workers, spawn, begin, (store,)) as pool:
+        # Waiting for all results also raises what went wrong in a process.
+        list(pool.map(work, plans, [args.device] * len(plans), [end] * len(plans)))
 
 
 if __name__ == "__main__":

@@ -1,18 +1,17 @@
-"""Quality of shower models: classifiers of Geant4 against HitFlow, the CaloFlow teacher, and more Geant4.
+"""Quality of showers: classifiers of Geant4 against HitFlow, CaloFlow's teacher and student, and more Geant4.
 
-    python benchmarks/calo_quality.py SHOWERS.h5 [MORE.h5 ...] --folder DIR [--json FILE]
+    python benchmarks/calo_quality.py SHOWERS.h5 [MORE.h5 ...] --folder DIR [--device cuda] [--json FILE]
 
-The first --train showers of all files train both models, which also see their reflections. Of the others one
-half is the real sample of the classifiers, and generated showers have its incident energies; the other half
-against it is the floor, Geant4 against Geant4. Inputs are those of 2106.05285, unnormalised and normalised,
-and a third set that sees more: the logarithm of normalised voxels. Classifiers reflect their showers at
-random, so that few showers go further; they are smaller than the published ones, the same for all samples.
-Boosted trees see the CaloChallenge's features and what :func:`occupancy` gives. --published adds the
-classifier of 2106.05285 as it is.
+The first --train showers of all files (half of them by default) train the models, which also see their
+reflections. The others are the real sample of the classifiers; generated showers have its incident energies.
+The floor is the real sample against the showers of the training: Geant4 against Geant4.
 
-The teacher stops after --seconds of wall time, with its best weights, or is left out if --seconds is 0; CPU
-times are in the table. "Independent cells" is HitFlow without what cells know of each other. Models and tests
-in --folder are taken, not done again.
+Levels are the classifiers of 2106.05285 (3 x 512) and of the CaloChallenge (2410.21611, 3 x 2048) as
+published; a network that sees the logarithms of normalised voxels, and reflects them at random; and boosted
+trees, which see the CaloChallenge's features and what :func:`occupancy` gives.
+
+Models, samples and results in --folder are taken, not made again; several processes may work in it, each with
+--samples and --levels of its own. The JSON file has all that is there.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ import json
 import math
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,36 +30,50 @@ import numpy as np
 import torch
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from lhcflow.calorimeter import Showers, read_showers
-from lhcflow.calorimeter.inputs import VoxelInputs, high_level_inputs
-from lhcflow.calorimeter.models import CaloFlow, HitFlow, Reflections, ShowerModel, TimeIsUp, TrainingSettings
-from lhcflow.classifiers import CALOFLOW, auc, classifier_test
+from lhcflow.calorimeter import Showers, read_showers, write_showers
+from lhcflow.calorimeter.inputs import VoxelInputs, classifier_inputs, high_level_inputs
+from lhcflow.calorimeter.models import (
+    CaloFlow,
+    HitFlow,
+    Reflections,
+    ShowerModel,
+    TimeIsUp,
+    TrainingSettings,
+    distill,
+    new_student,
+)
+from lhcflow.classifiers import CALOCHALLENGE, CALOFLOW, Recipe, auc, classifier_test
 from lhcflow.files import write_json
 
-RECIPE = dataclasses.replace(CALOFLOW, hidden=(128, 128, 128), batch_size=200, epochs=20)
-LARGER = dataclasses.replace(RECIPE, hidden=(256, 256, 256), epochs=30)  # for logarithms
-LEVELS = ("unnormalised", "normalised", "logarithms", "boosted trees")
-PUBLISHED = {"unnormalised, 3 x 512": False, "normalised, 3 x 512": True}
-"""Levels with the recipe of 2106.05285, and whether voxels are normalised."""
-FLOOR = "Geant4 (floor)"
-INDEPENDENT = "independent cells"
+FLOOR, HITFLOW, TEACHER, STUDENT = "Geant4 (floor)", "HitFlow", "CaloFlow teacher", "CaloFlow student"
+SAMPLES = (FLOOR, HITFLOW, TEACHER, STUDENT)
+PUBLISHED: dict[str, tuple[str, Any, Recipe]] = {
+    "unnormalised": ("caloflow", "low", CALOFLOW),
+    "normalised": ("caloflow", "low-normalised", CALOFLOW),
+    "CaloChallenge, low level": ("calochallenge", "low", CALOCHALLENGE),
+    "CaloChallenge, normalised": ("calochallenge", "low-normalised", CALOCHALLENGE),
+    "CaloChallenge, high level": ("calochallenge", "high", CALOCHALLENGE),
+}
+LOGARITHMS, TREES = "logarithms", "boosted trees"
+LEVELS = (*PUBLISHED, LOGARITHMS, TREES)
+GROWTH = ("unnormalised", "normalised", TREES)
+"""Levels whose areas are measured with fewer showers, too."""
+OWN = dataclasses.replace(CALOFLOW, hidden=(256, 256, 256), batch_size=200, epochs=30)
 
 
-class Mirrored:
-    """Inputs of showers that are reflected at random on every access."""
+class Logarithms:
+    """Logarithms of normalised voxels of showers that are reflected at random on every access."""
 
-    def __init__(self, showers: Showers, level: str, seed: int) -> None:
+    def __init__(self, showers: Showers, seed: int) -> None:
         mirror = Reflections.of(showers.geometry)
         voxels = torch.from_numpy(showers.voxels)
         copies = [mirror.reflect(voxels, a, b).numpy() for a in (False, True) for b in (False, True)]
-        protocol = [
-            VoxelInputs(Showers(showers.geometry, showers.energy, copy), level != "unnormalised", "caloflow")
-            for copy in copies
+        inputs = [
+            VoxelInputs(Showers(showers.geometry, showers.energy, copy), True, "caloflow") for copy in copies
         ]
-        self.copies = torch.stack([inputs.rows(torch.arange(len(voxels))) for inputs in protocol])
-        if level == "logarithms":
-            part = self.copies[..., : showers.geometry.voxels]
-            part.copy_(part.clamp_min(1e-7).log10() / 3 + 1)
+        self.copies = torch.stack([part.rows(torch.arange(len(voxels))) for part in inputs])
+        part = self.copies[..., : showers.geometry.voxels]
+        part.copy_(part.clamp_min(1e-7).log10() / 3 + 1)
         self.dim = self.copies.shape[2]
         self.generator = torch.Generator().manual_seed(seed)
 
@@ -72,56 +85,106 @@ class Mirrored:
         return self.copies[chosen, index]
 
 
-def train(folder: Path, showers: Showers, seconds: float, epochs: int) -> dict[str, float]:
-    """Train what is not in the folder; CPU seconds of each part."""
-    record = folder / "cpu_seconds.json"
-    spent: dict[str, float] = json.loads(record.read_text()) if record.is_file() else {}
-    energy = TrainingSettings(epochs=60, progress=False, reflections=Reflections.of(showers.geometry))
-    voxel = dataclasses.replace(energy, epochs=epochs, schedule="constant", seconds=seconds)
+class Folder:
+    """Models, samples, results and CPU times of one split of the showers."""
 
-    def timed(name: str, work: Callable[[], Any]) -> None:
-        start = time.process_time()
-        work()
-        spent[name] = time.process_time() - start
-        write_json(record, spent)
-        print(f"{name}: {spent[name]:.1f} CPU s", flush=True)
+    def __init__(self, path: Path, args: argparse.Namespace, kept: Showers, real: Showers) -> None:
+        self.path, self.args, self.kept, self.real = path, args, kept, real
+        (path / "tests").mkdir(parents=True, exist_ok=True)
 
-    if not (folder / "hitflow.safetensors").is_file():
-        hitflow = HitFlow([layer.shape for layer in showers.geometry.layers])
-        timed("hitflow", lambda: hitflow.train_on(showers.energy_mev, showers.voxels, energy))
-        hitflow.save(folder / "hitflow.safetensors")
-    if seconds > 0 and not (folder / "teacher.safetensors").is_file():
-        teacher = CaloFlow.build([layer.size for layer in showers.geometry.layers])
+    def file(self, sample: str, kind: str) -> Path:
+        return self.path / f"{sample.split()[-1].lower()}{kind}"
 
-        def run() -> None:
-            try:
-                teacher.train_on(
-                    showers.energy_mev,
-                    showers.voxels,
-                    voxel,
-                    energy_settings=energy,
-                    folder=folder,
-                    resume=True,
-                )
-            except TimeIsUp:
-                print("the teacher's time is up", flush=True)
+    def sample(self, name: str) -> Showers:
+        """Showers of a model for the energies of the real sample."""
+        if name == FLOOR:
+            return self.kept.cut()
+        path = self.file(name, ".h5")
+        if not path.is_file():
+            model = self.model(name).to(self.args.device)
+            model.sample(self.real.energy_mev[:256])
+            start = time.perf_counter(), time.process_time()
+            voxels = model.sample(self.real.energy_mev, seed=7)
+            self.note(name, "ms", 1e3 * (time.perf_counter() - start[0]) / len(self.real))
+            self.note(name, "cpu ms", 1e3 * (time.process_time() - start[1]) / len(self.real))
+            made = Showers(self.real.geometry, self.real.energy, voxels)
+            write_showers(path, made.cut())
+        return read_showers(path)
 
-        timed("teacher", run)
-        teacher.save(folder / "teacher.safetensors")
-    return spent
+    def model(self, name: str) -> ShowerModel:
+        """A model, trained if it is not there."""
+        path = self.file(name, ".safetensors")
+        if not path.is_file():
+            start = time.perf_counter(), time.process_time()
+            self.trained(name).save(path)
+            self.note(name, "seconds", time.perf_counter() - start[0])
+            self.note(name, "cpu seconds", time.process_time() - start[1])
+        return ShowerModel.load(path)
+
+    def trained(self, name: str) -> ShowerModel:
+        args, geometry = self.args, self.kept.geometry
+        energy = TrainingSettings(
+            epochs=60, device=args.device, progress=False, reflections=Reflections.of(geometry)
+        )
+        voxel = dataclasses.replace(energy, epochs=args.epochs, seconds=args.seconds)
+        given = self.kept.energy_mev, self.kept.voxels
+        try:
+            if name == HITFLOW:
+                model: ShowerModel = HitFlow([layer.shape for layer in geometry.layers])
+                model.train_on(*given, energy)
+            elif name == TEACHER:
+                model = CaloFlow.build([layer.size for layer in geometry.layers])
+                model.train_on(*given, voxel, energy_settings=energy, folder=self.path, resume=True)
+            else:
+                teacher = self.model(TEACHER)
+                assert isinstance(teacher, CaloFlow)
+                model = new_student(teacher)
+                distill(teacher, *given, voxel, folder=self.path, resume=True, student=model)
+        except TimeIsUp:
+            self.note(name, "stopped", 1.0)
+        return model
+
+    def note(self, name: str, key: str, value: float) -> None:
+        path = self.file(name, ".json")
+        write_json(path, self.notes(name) | {key: value})
+        print(f"{name}: {key} {value:.4g}", flush=True)
+
+    def notes(self, name: str) -> dict[str, float]:
+        path = self.file(name, ".json")
+        return json.loads(path.read_text()) if path.is_file() else {}
+
+    def result(self, name: str, level: str, n: int, make: bool) -> list[Any] | None:
+        """Mean and spread of the area and mean divergence of a test with ``n`` showers in each class."""
+        slug = "".join(c if c.isalnum() else "-" for c in f"{name} {level} {n}")
+        path = self.path / "tests" / f"{slug}.json"
+        if not path.is_file() and make:
+            other, start = self.sample(name), time.perf_counter()
+            areas, jsd = test(self.real[:n], other[:n], level, self.args.repeats, self.args.device)
+            write_json(path, [float(areas.mean()), float(areas.std(ddof=1)), jsd])
+            print(
+                name,
+                level,
+                n,
+                json.loads(path.read_text()),
+                f"{time.perf_counter() - start:.0f} s",
+                flush=True,
+            )
+        return json.loads(path.read_text()) if path.is_file() else None
 
 
-def test(real: Showers, other: Showers, level: str, repeats: int) -> tuple[np.ndarray, float | None]:
+def test(
+    real: Showers, other: Showers, level: str, repeats: int, device: str
+) -> tuple[np.ndarray, float | None]:
     """Areas (repeats,) and the mean divergence."""
-    if level == "boosted trees":
+    if level == TREES:
         return np.array([boosted(real, other, seed) for seed in range(repeats)]), None
-    if level in PUBLISHED:
-        pair = [VoxelInputs(s, PUBLISHED[level], "caloflow") for s in (real, other)]
-        recipe = CALOFLOW
+    if level == LOGARITHMS:
+        pair: list[Any] = [Logarithms(real, 1), Logarithms(other, 2)]
+        recipe = OWN
     else:
-        pair = [Mirrored(real, level, 1), Mirrored(other, level, 2)]
-        recipe = LARGER if level == "logarithms" else RECIPE
-    result = classifier_test(pair[0], pair[1], recipe, repeats=repeats)
+        protocol, inputs, recipe = PUBLISHED[level]
+        pair = [classifier_inputs(s, inputs, protocol) for s in (real, other)]
+    result = classifier_test(pair[0], pair[1], recipe, repeats=repeats, device=device)
     return result.auc, float(result.jsd.mean())
 
 
@@ -165,15 +228,6 @@ def occupancy(showers: Showers) -> np.ndarray:
     return np.stack(columns, 1)
 
 
-def sample_of(model: ShowerModel, real: Showers) -> tuple[Showers, float]:
-    """Showers of a model for given energies, and the CPU time of each in ms."""
-    model.sample(real.energy_mev[:256])
-    start = time.process_time()
-    voxels = model.sample(real.energy_mev, seed=7)
-    each = 1e3 * (time.process_time() - start) / len(real)
-    return Showers(real.geometry, real.energy, voxels).cut(), each
-
-
 def joined(parts: list[Showers]) -> Showers:
     """The showers of several files as one."""
     return Showers(
@@ -183,116 +237,99 @@ def joined(parts: list[Showers]) -> Showers:
     )
 
 
+def quality(folder: Folder, n: int) -> Iterator[list[Any]]:
+    for level in LEVELS:
+        floor = folder.result(FLOOR, level, n, make=False)
+        for name in SAMPLES:
+            found = folder.result(name, level, n, make=False)
+            if found is None:
+                continue
+            notes = folder.notes(name)
+            above = None if floor is None else found[0] - floor[0]
+            times = [notes.get(key) for key in ("seconds", "cpu seconds", "ms", "cpu ms")]
+            yield [level, name, found[0], found[1], above, found[2], *times]
+
+
+def growth(folder: Folder, n: int) -> Iterator[list[Any]]:
+    for level in GROWTH:
+        for size in (n // 4, n // 2, n):
+            pair = [folder.result(name, level, size, make=False) for name in (HITFLOW, FLOOR)]
+            if all(pair):
+                yield [level, size, *(value for found in pair if found for value in found[:2])]
+
+
+def report(folder: Folder, n: int, args: argparse.Namespace) -> dict[str, Any]:
+    files = " ".join(file.name for file in args.showers)
+    where = torch.cuda.get_device_name() if args.device.startswith("cuda") else "CPU"
+    notes = [
+        f"{args.name} of 1 to 100 GeV, Geant4 with data-free physics: {len(folder.kept):,} showers trained "
+        f"the models (with reflections; 10 % held out), {n:,} others are the real sample of all tests; "
+        "the floor is these against those of the training.",
+        "unnormalised, normalised: the classifier of 2106.05285 (3 x 512, 150 epochs, batches of 1000); "
+        "CaloChallenge: that of 2410.21611 (3 x 2048, 50 epochs). logarithms: 3 x 256, 30 epochs, random "
+        f"reflections. {args.repeats} repeats with other splits: each one's area is of a fifth of the "
+        f"showers, a standard error of {math.sqrt(1 / 6 / (n / 5)):.3f} (trees: of all, in five folds, "
+        f"{math.sqrt(1 / 6 / n):.3f}).",
+    ]
+    stopped = [name for name in SAMPLES if "stopped" in folder.notes(name)]
+    if stopped:
+        notes.append(f"Stopped at the limit of {args.seconds:g} s: {', '.join(stopped)}.")
+    return {
+        "title": f"Quality of showers (CaloGAN geometry, {args.name})",
+        "command": f"python benchmarks/calo_quality.py {files} --name {args.name} --folder DIR "
+        f"--train {len(folder.kept)} --epochs {args.epochs} --repeats {args.repeats} --device {args.device}",
+        "machine": args.machine or f"{platform.machine()}, torch {torch.__version__}, {where}",
+        "notes": notes,
+        "tables": [
+            {
+                "title": "Classifier of Geant4 against",
+                "columns": [
+                    *("classifier", "sample", "AUC", "sd of repeats", "AUC - floor", "JSD"),
+                    *("training, s", "training, CPU s", "sampling, ms / shower", "CPU ms / shower"),
+                ],
+                "rows": list(quality(folder, n)),
+            },
+            {
+                "title": "AUC against the number of showers in each class",
+                "columns": ["classifier", "showers", "HitFlow", "sd", "Geant4 (floor)", "sd of floor"],
+                "rows": list(growth(folder, n)),
+            },
+        ],
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("showers", type=Path, nargs="+")
     parser.add_argument("--name", default="e+", help="the particle, for the title")
-    parser.add_argument("--train", type=int, help="showers that train the models; a third by default")
-    parser.add_argument("--published", action="store_true", help="the classifier of 2106.05285 too")
-    parser.add_argument("--folder", type=Path, required=True, help="of the models")
-    parser.add_argument("--seconds", type=float, default=3600.0, help="wall time of the teacher's training")
-    parser.add_argument("--epochs", type=int, default=100, help="most epochs of the teacher's training")
+    parser.add_argument("--train", type=int, help="showers that train the models; half by default")
+    parser.add_argument("--folder", type=Path, required=True, help="of models, samples and results")
+    parser.add_argument("--samples", nargs="*", default=SAMPLES, choices=SAMPLES)
+    parser.add_argument("--levels", nargs="*", default=LEVELS, choices=LEVELS)
+    parser.add_argument("--epochs", type=int, default=100, help="of the teacher's and the student's training")
+    parser.add_argument("--seconds", type=float, help="limit of each of these, in wall time")
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--machine", help="what the JSON file says of it")
     parser.add_argument("--json", type=Path, default=Path("docs/results/calo_quality.json"))
     args = parser.parse_args()
-    torch.set_num_threads(1)
-    args.folder.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(args.threads)
     showers = joined([read_showers(file) for file in args.showers])
-    number = args.train or len(showers) // 3
-    half = (len(showers) - number) // 2
-    kept, real, second = showers[:number], showers[number:][:half].cut(), showers[number:][half:].cut()
-    spent = train(args.folder, kept, args.seconds, args.epochs)
-    levels = (*LEVELS, *(PUBLISHED if args.published else ()))
-    models = {"HitFlow": "hitflow", INDEPENDENT: "hitflow"}
-    if args.seconds > 0:
-        models["CaloFlow teacher"] = "teacher"
-    done = args.folder / "tests.json"
-    known: dict[str, list[Any]] = json.loads(done.read_text()) if done.is_file() else {}
-    each: dict[str, float] = {}
-    for name in (FLOOR, *models):
-        other = second
-        if name in models:
-            model = ShowerModel.load(args.folder / f"{models[name]}.safetensors")
-            if isinstance(model, HitFlow) and name == INDEPENDENT:
-                model.terms.zero_()
-                model.links.zero_()
-            other, each[name] = sample_of(model, real)
-        for level in LEVELS if name == INDEPENDENT else levels:
-            key = f"{name}, {level}, {args.repeats}"
-            if key not in known:
-                areas, divergence = test(real, other, level, args.repeats)
-                known[key] = [float(areas.mean()), float(areas.std(ddof=1)), divergence]
-                write_json(done, known)
-            print(key, known[key], flush=True)
-        for n in (half // 4, half // 2) if name in (FLOOR, "HitFlow") else ():
-            for level in LEVELS:
-                key = f"{name}, {level}, {args.repeats}, {n}"
-                if key not in known:
-                    areas, _ = test(real[:n], other[:n], level, args.repeats)
-                    known[key] = [float(areas.mean()), float(areas.std(ddof=1)), None]
-                    write_json(done, known)
-                print(key, known[key], flush=True)
-    rows = []
-    for level in levels:
-        for name in (FLOOR, *(m for m in models if m != INDEPENDENT or level in LEVELS)):
-            mean, spread, jsd = known[f"{name}, {level}, {args.repeats}"]
-            above = mean - known[f"{FLOOR}, {level}, {args.repeats}"][0]
-            cpu = spent.get(models.get(name, ""))
-            rows.append([level, name, mean, spread, above, jsd, cpu, each.get(name)])
-    growth = []
-    for level in LEVELS:
-        for n in (half // 4, half // 2, half):
-            size = "" if n == half else f", {n}"
-            pair = [known[f"{name}, {level}, {args.repeats}{size}"][:2] for name in ("HitFlow", FLOOR)]
-            growth.append([level, n, *pair[0], *pair[1]])
-    report = {
-        "title": f"Quality of showers (CaloGAN geometry, {args.name})",
-        "command": f"python benchmarks/calo_quality.py {' '.join(file.name for file in args.showers)} "
-        f"--name {args.name} --folder DIR --train {number} --repeats {args.repeats} "
-        f"--seconds {args.seconds:g}{' --published' if args.published else ''}",
-        "machine": f"{platform.machine()}, torch {torch.__version__}, one thread",
-        "notes": [
-            f"{args.name} of 1 to 100 GeV, Geant4 with data-free physics: {len(kept):,} showers trained both "
-            f"models (with reflections; 10 % held out); {len(real):,} others are the tests' real sample, and "
-            f"{len(second):,} more the floor's.",
-            f"Classifiers: {' x '.join(map(str, RECIPE.hidden))}, {RECIPE.epochs} epochs, batches of "
-            f"{RECIPE.batch_size} ({LARGER.hidden[0]} wide and {LARGER.epochs} epochs for logarithms), "
-            f"{args.repeats} repeats with other splits; random reflections. "
-            "With so few showers they see less than the published ones: AUCs can't be compared with those.",
-            "'3 x 512' is the classifier of 2106.05285: 150 epochs, batches of 1000, no reflections."
-            if args.published
-            else "",
-            "Each repeat's area is of a fifth of the real sample and as many others (trees: of all of it, in "
-            f"five folds): a standard error of {math.sqrt(1 / 6 / (half / 5)):.2f} "
-            f"({math.sqrt(1 / 6 / half):.2f}).",
-            "" if args.seconds > 0 else "The CaloFlow teacher was not trained (--seconds 0).",
-        ],
-        "tables": [
-            {
-                "title": "Classifier of Geant4 against",
-                "columns": [
-                    "voxels",
-                    "sample",
-                    "AUC",
-                    "sd of repeats",
-                    "AUC - floor",
-                    "JSD",
-                    "training, CPU s",
-                    "sampling, ms / shower",
-                ],
-                "rows": rows,
-            },
-            {
-                "title": "AUC against the number of showers in each class",
-                "columns": ["voxels", "showers", "HitFlow", "sd", "Geant4 (floor)", "sd of floor"],
-                "rows": growth,
-            },
-        ],
-    }
-    report["notes"] = [note for note in report["notes"] if note]
-    write_json(args.json, report)
+    number = args.train or len(showers) // 2
+    n = min(number, len(showers) - number)
+    folder = Folder(args.folder, args, showers[:number], showers[number:][:n].cut())
+    sizes: Callable[[str, str], tuple[int, ...]] = lambda name, level: (  # noqa: E731
+        (n, n // 4, n // 2) if level in GROWTH and name in (FLOOR, HITFLOW) else (n,)
+    )
+    for name in args.samples:
+        for level in args.levels:
+            for size in sizes(name, level):
+                folder.result(name, level, size, make=True)
+                write_json(args.json, report(folder, n, args))
+    write_json(args.json, report(folder, n, args))
 
 
 if __name__ == "__main__":

@@ -1,27 +1,32 @@
-"""Splines and sampling of a masked autoregressive flow on CUDA, against their torch twins.
+"""Splines, sampling of a masked autoregressive flow, and whole showers on CUDA.
 
     python benchmarks/gpu.py [--rounds 5] [--json docs/results/gpu.json]
 
 Splines: the Triton kernel and the twin on 2^20 elements. Sampling: one block of CaloFlow's teacher
 (2110.11377; 368 dimensions, two hidden layers of 378 units, splines of 8 bins, one context feature, as in
 `maf_sampling.py`) by one pass of the network per dimension, by the incremental twin with the spline's twin,
-the same with the Triton kernel, and as a CUDA graph.
+the same with the Triton kernel, and as a CUDA graph. Showers: all of `ShowerModel.sample` (flow I and II,
+postprocessing, 504 voxels in MeV in host memory) for CaloFlow's teacher and student and HitFlow in CaloGAN's
+calorimeter with initial weights (times do not depend on them), wall time.
 
-Times are those of the device's clock (CUDA events), after a warm-up; every round runs everything once in
+Other times are those of the device's clock (CUDA events), after a warm-up; every round runs everything once in
 turn, and ratios are taken within a round. Without a CUDA device the script says so and writes nothing.
 """
 
 from __future__ import annotations
 
 import argparse
+import time
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from lhcflow.calorimeter.models import CaloFlow, HitFlow, ShowerModel, new_student
 from lhcflow.files import write_json
 from lhcflow.flows import AutoregressiveSpline
 from lhcflow.flows.autoregressive import SplineElement
@@ -127,12 +132,41 @@ def sampling(rounds: int, batches: list[int]) -> tuple[list[list[object]], list[
     return rows, checks
 
 
+def showers(rounds: int, batches: list[int]) -> list[list[object]]:
+    """Rows of batch, model, and median, smallest and largest wall time in ms per shower."""
+    shapes = ((3, 96), (12, 12), (12, 6))
+    teacher = CaloFlow.build([a * b for a, b in shapes])
+    models: dict[str, ShowerModel] = {
+        "CaloFlow teacher": teacher,
+        "CaloFlow student": new_student(teacher),
+        "HitFlow": HitFlow(shapes),
+    }
+    rows: list[list[object]] = []
+    for n in batches:
+        incident = np.random.default_rng(n).uniform(1e3, 1e5, n)
+        times: dict[str, list[float]] = {name: [] for name in models}
+        for name, model in models.items():
+            model.cuda()
+            for _ in range(3):
+                model.sample(incident)
+            for _ in range(rounds):
+                torch.cuda.synchronize()
+                start = time.perf_counter()
+                model.sample(incident)
+                times[name].append(1e3 * (time.perf_counter() - start) / n)
+            model.cpu()
+            torch.cuda.empty_cache()
+        rows += [[n, name, median(t), min(t), max(t)] for name, t in times.items()]
+    return rows
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 256, 4096])
+    parser.add_argument("--showers", type=int, nargs="+", default=[1, 256, 10_000, 100_000])
     parser.add_argument("--json", type=Path, default=Path("docs/results/gpu.json"))
     args = parser.parse_args()
     if not torch.cuda.is_available():
@@ -147,9 +181,10 @@ def main() -> None:
             spline_rows += rows
             spline_checks.append(check)
     maf_rows, maf_checks = sampling(args.rounds, args.batches)
+    shower_rows = showers(args.rounds, args.showers)
     ratio = ["ratio (median)", "smallest", "largest"]
     result = {
-        "title": "On CUDA: splines and sampling of a masked autoregressive flow",
+        "title": "On CUDA: splines, sampling of a masked autoregressive flow, showers",
         "command": f"python benchmarks/gpu.py --rounds {args.rounds}",
         "machine": f"{torch.cuda.get_device_name()}, torch {torch.__version__}",
         "notes": ["Device time; ratios are to the last line of each group, within a round."],
@@ -173,6 +208,11 @@ def main() -> None:
                 "title": "Sampling: largest deviation from one pass per dimension",
                 "columns": ["batch", "samples", "log_det"],
                 "rows": maf_checks,
+            },
+            {
+                "title": "Whole showers in CaloGAN's calorimeter, wall time",
+                "columns": ["batch", "model", "ms / shower", "smallest", "largest"],
+                "rows": shower_rows,
             },
         ],
     }
