@@ -9,8 +9,8 @@ the same with the Triton kernel, and as a CUDA graph. Showers: all of `ShowerMod
 postprocessing, 504 voxels in MeV in host memory) for CaloFlow's teacher and student and HitFlow in CaloGAN's
 calorimeter with initial weights (times do not depend on them), wall time.
 
-Other times are those of the device's clock (CUDA events), after a warm-up; every round runs everything once in
-turn, and ratios are taken within a round. Without a CUDA device the script says so and writes nothing.
+Other times are those of the device's clock (CUDA events), after a warm-up; every round runs everything once
+in turn, and ratios are taken within a round. Without a CUDA device the script says so and writes nothing.
 """
 
 from __future__ import annotations

@@ -1,5 +1,7 @@
 """Preprocessing, mass density and conditional density against autograd, quadrature and the truth."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -92,6 +94,57 @@ def test_trained_density_is_close_to_the_truth():
     )
     # KL divergence in nats; a Gaussian in the preprocessed features has about 0.3.
     assert -0.02 < divergence.mean() < 0.12
+
+
+def test_members_are_averaged():
+    toy = Toy()
+    events = toy.sample(1000, 0, seed=7)
+    settings: dict = {"layers": 2, "hidden": (8,), "bins": 4, "epochs": 10, "learning_rate": 3e-2, "seed": 5}
+    density = ConditionalDensity(members=3, **settings).fit(events.features, events.m)
+    single = ConditionalDensity(**settings).fit(events.features, events.m)
+    X, m = events.features, events.m
+    alone = []
+    for flow in density.flows_:
+        one = copy.copy(density)
+        one.flows_ = [flow]
+        alone.append(one.log_prob(X, m))
+    np.testing.assert_array_equal(alone[0], single.log_prob(X, m))
+    np.testing.assert_array_equal(density.transform(X, m), single.transform(X, m))
+    assert min(np.std(alone[0] - other) for other in alone[1:]) > 0.05
+    np.testing.assert_allclose(np.exp(density.log_prob(X, m)), np.exp(alone).mean(0), rtol=1e-6)
+    # Drawn from the mean q, p/q of every member p has the mean 1, here with an error of 0.004.
+    m = np.full(20_000, 3.5)
+    drawn = density.sample(m, np.random.default_rng(8))
+    q = density.log_prob(drawn, m)
+    for flow in density.flows_:
+        one.flows_ = [flow]
+        ratio = np.exp(one.log_prob(drawn, m) - q)
+        assert abs(ratio.mean() - 1) < 5 * ratio.std() / np.sqrt(len(m))
+    with pytest.raises(InputError, match="members must be >= 1, got 0"):
+        ConditionalDensity(members=0).fit(events.features, events.m)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_no_such_device():
+    events = Toy().sample(1000, 0, seed=7)
+    with pytest.raises(InputError, match="no device 'cuda' here"):
+        ConditionalDensity(device="cuda").fit(events.features, events.m)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("flow", ["coupling", "maf"])
+def test_trained_on_cuda(flow):
+    toy = Toy()
+    events, held = toy.sample(20_000, 0, seed=4), toy.sample(5000, 0, seed=5)
+    settings = {"layers": 2, "hidden": (32,), "epochs": 4, "members": 2}
+    losses = []
+    for device in ("cpu", "cuda"):
+        density = ConditionalDensity(flow, **settings, device=device).fit(events.features, events.m)
+        assert {p.device.type for f in density.flows_ for p in f.parameters()} == {"cpu"}
+        losses.append(-density.log_prob(held.features, held.m).mean())
+        assert np.isfinite(density.sample(held.m, np.random.default_rng(1))).all()
+    # The same weights and batches at the start; rounding makes them drift apart by less than the training.
+    assert losses[0] == pytest.approx(losses[1], abs=0.02)
 
 
 def test_constant_features_and_unknown_flows():

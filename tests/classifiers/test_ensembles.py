@@ -85,6 +85,16 @@ def test_batched_networks_are_independent_networks():
     assert gradient[1].abs().sum() > 0
 
 
+@pytest.mark.gpu
+def test_networks_trained_on_cuda():
+    X, y = ring(2000, 1)
+    cpu, cuda = (
+        clone(QUICK[1]).set_params(device=d).fit(X, y).predict_proba(X)[:, 1] for d in ("cpu", "cuda")
+    )
+    # The same weights and batches at the start; rounding makes them drift apart by less than the training.
+    np.testing.assert_allclose(cpu, cuda, atol=0.1)
+
+
 @pytest.mark.parametrize("ensemble", QUICK, ids=IDS)
 def test_bad_input(ensemble):
     X, y = ring(200, 1)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import logsumexp
 from sklearn.base import BaseEstimator
 from torch import Tensor
 
 from ..errors import InputError
 from ..flows import AutoregressiveAffine, Bijection, Flow, Permutation, StandardNormal, coupling_spline
-from ..training import fit
+from ..training import History, fit
 from .limits import Limits
 from .preprocessing import Preprocessing
 
@@ -26,7 +28,7 @@ class ConditionalDensity(BaseEstimator):
     """p(x | m), with the settings of a scikit-learn estimator; nothing is built before :meth:`fit`.
 
     The default is a coupling flow of rational-quadratic splines in large batches. :meth:`maf` has the
-    settings of CATHODE.
+    settings of CATHODE. With several ``members`` it is the mean of as many densities.
 
     Parameters
     ----------
@@ -36,14 +38,17 @@ class ConditionalDensity(BaseEstimator):
     epochs, batch_size, learning_rate, schedule : of the training with Adam.
     best : number of epochs, those with the lowest validation loss, whose weights are averaged.
     validation_fraction : share of the events that chooses the epochs.
-    seed : of the weights, the split and the order of the events.
+    members : number of flows, each with its own weights, split and order of the events.
+    seed : of the first flow's weights, split and order, and of the others' seeds.
+    device : where to train; "auto" for a GPU if there is one, None for the CPU. Trained flows are on the CPU.
 
     Attributes
     ----------
-    flow_ : the trained :class:`~lhcflow.flows.Flow`, of preprocessed features and standardised mass.
+    flows_ : the trained :class:`~lhcflow.flows.Flow` of each member, of preprocessed features and
+        standardised mass.
     preprocessing_ : the :class:`Preprocessing`.
     limits_ : the :class:`~lhcflow.bumphunt.limits.Limits` of the features.
-    history_ : one row per epoch.
+    histories_ : of each member, one row per epoch.
     """
 
     def __init__(
@@ -58,7 +63,9 @@ class ConditionalDensity(BaseEstimator):
         schedule: str = "cosine",
         best: int = 5,
         validation_fraction: float = 0.1,
+        members: int = 1,
         seed: int = 0,
+        device: str | None = None,
     ) -> None:
         self.flow = flow
         self.layers = layers
@@ -70,7 +77,9 @@ class ConditionalDensity(BaseEstimator):
         self.schedule = schedule
         self.best = best
         self.validation_fraction = validation_fraction
+        self.members = members
         self.seed = seed
+        self.device = device
 
     @classmethod
     def maf(cls, **settings: object) -> ConditionalDensity:
@@ -97,17 +106,28 @@ class ConditionalDensity(BaseEstimator):
         ----------
         limits : of the features; those of X if None.
         """
+        if self.members < 1:
+            raise InputError(f"members must be >= 1, got {self.members}")
         X, m = np.asarray(X, float), np.asarray(m, float)
         self.limits_ = Limits(X, m) if limits is None else limits
         self.preprocessing_ = Preprocessing(X, m, self.limits_)
         self.mean_, self.scale_ = float(m.mean()), max(float(m.std()), 1e-12)
-        self.flow_ = self._build(X.shape[1])
-        order = np.random.default_rng(np.random.SeedSequence((self.seed, 0xDE))).permutation(len(X))
-        z = torch.as_tensor(self.preprocessing_.forward(X[order], m[order])[0], dtype=torch.float32)
-        context = self._context(m[order])
-        held = max(int(self.validation_fraction * len(X)), 1)
-        self.history_ = fit(
-            self.flow_,
+        z = torch.as_tensor(self.preprocessing_.forward(X, m)[0], dtype=torch.float32)
+        more = np.random.SeedSequence((self.seed, 0xE5)).generate_state(self.members - 1) >> 1
+        trained = [self._train(z, self._context(m), seed) for seed in (self.seed, *more.tolist())]
+        self.flows_, self.histories_ = (list(part) for part in zip(*trained, strict=True))
+        return self
+
+    def _train(self, z: Tensor, context: Tensor, seed: int) -> tuple[Flow, History]:
+        """One member, of preprocessed features (n, features) and standardised masses (n, 1)."""
+        flow = self._build(z.shape[1], seed)
+        order = torch.as_tensor(
+            np.random.default_rng(np.random.SeedSequence((seed, 0xDE))).permutation(len(z))
+        )
+        z, context = z[order], context[order]
+        held = max(int(self.validation_fraction * len(z)), 1)
+        history = fit(
+            flow,
             (z[held:], context[held:]),
             validation=(z[:held], context[:held]),
             epochs=self.epochs,
@@ -118,11 +138,11 @@ class ConditionalDensity(BaseEstimator):
             clip=10.0,
             average="best",
             best=self.best,
-            seed=self.seed,
+            seed=seed,
+            device=self.device,
             progress=False,
         )
-        self.flow_.eval().requires_grad_(False)
-        return self
+        return flow.cpu().eval().requires_grad_(False), history
 
     def log_prob(self, X: ArrayLike, m: ArrayLike) -> Array:
         """``log p(x | m)`` (n,); -inf beyond the limits of the features."""
@@ -131,24 +151,34 @@ class ConditionalDensity(BaseEstimator):
 
     def latent_log_prob(self, z: Array, m: ArrayLike) -> Array:
         """The density (n,) of preprocessed features ``z`` (n, features), without the Jacobian."""
-        return self._in_chunks(lambda z, c: self.flow_.log_prob(z, c), z, m)
+        logs = [self._in_chunks(flow.log_prob, z, m) for flow in self.flows_]
+        return logsumexp(logs, axis=0) - math.log(len(logs))
 
     def transform(self, X: ArrayLike, m: ArrayLike) -> Array:
-        """Map features to latent variables (n, features), normal where the density is right."""
+        """Map features to latent variables (n, features) of the first member, normal where it is right."""
         z, _ = self.preprocessing_.forward(np.asarray(X, float), np.asarray(m, float))
-        return self._in_chunks(lambda z, c: self.flow_(z, c)[0], z, m)
+        return self._in_chunks(lambda z, c: self.flows_[0](z, c)[0], z, m)
 
     def inverse_transform(self, latent: ArrayLike, m: ArrayLike) -> Array:
-        """Map latent variables (n, features) to features (n, features)."""
-        z = self._in_chunks(lambda z, c: self.flow_.inverse(z, c)[0], np.asarray(latent, float), m)
-        return self.preprocessing_.inverse(z, np.asarray(m, float))
+        """Map latent variables (n, features) of the first member to features (n, features)."""
+        return self._generate(self.flows_[0], np.asarray(latent, float), np.asarray(m, float))
 
     def sample(self, m: ArrayLike, rng: np.random.Generator) -> Array:
         """Draw features (n, features), one row for each mass of ``m`` (n,)."""
         m = np.asarray(m, float)
-        return self.inverse_transform(rng.standard_normal((len(m), self.flow_.dim)), m)
+        latent = rng.standard_normal((len(m), self.flows_[0].dim))
+        member = rng.integers(len(self.flows_), size=len(m))
+        X = np.empty_like(latent)
+        for i, flow in enumerate(self.flows_):
+            rows = member == i
+            X[rows] = self._generate(flow, latent[rows], m[rows])
+        return X
 
-    def _build(self, dim: int) -> Flow:
+    def _generate(self, flow: Flow, latent: Array, m: Array) -> Array:
+        z = self._in_chunks(lambda z, c: flow.inverse(z, c)[0], latent, m)
+        return self.preprocessing_.inverse(z, m)
+
+    def _build(self, dim: int, seed: int) -> Flow:
         if self.flow == "coupling":
             return coupling_spline(
                 dim,
@@ -157,12 +187,12 @@ class ConditionalDensity(BaseEstimator):
                 hidden=self.hidden,
                 bins=self.bins,
                 domain="real",
-                seed=self.seed,
+                seed=seed,
             )
         if self.flow == "maf":
             bijections: list[Bijection] = []
             with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(self.seed)
+                torch.manual_seed(seed)
                 for layer in range(self.layers):
                     if layer and dim > 1:
                         bijections.append(Permutation.reverse(dim))

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..errors import InputError
+from ..training import distributed
 from .ensemble import Array, Ensemble, member_seeds
 
 _ROWS = 16_384
@@ -69,6 +70,8 @@ class NetworkEnsemble(Ensemble):
     best : number of best epochs whose predictions are averaged.
     validation_fraction : share of the events that chooses the epochs.
     seed : of everything random.
+    device : where to train; "auto" for a GPU if there is one, None for the CPU. Trained networks are on the
+        CPU.
     """
 
     def __init__(
@@ -81,6 +84,7 @@ class NetworkEnsemble(Ensemble):
         best: int = 10,
         validation_fraction: float = 0.25,
         seed: int = 0,
+        device: str | None = None,
     ) -> None:
         self.members = members
         self.hidden = hidden
@@ -90,26 +94,28 @@ class NetworkEnsemble(Ensemble):
         self.best = best
         self.validation_fraction = validation_fraction
         self.seed = seed
+        self.device = device
 
     def _fit(self, X: Array, y: NDArray[np.int64], weights: Array) -> None:
         if not 0 < self.validation_fraction < 1:
             raise InputError(f"validation_fraction must be in (0, 1), got {self.validation_fraction}")
         if min(self.epochs, self.batch_size, self.best) < 1:
             raise InputError("epochs, batch_size and best must be >= 1")
+        device = distributed.initialize(self.device or "cpu")
         generator = torch.Generator().manual_seed(member_seeds(self.seed, self.members)[0])
         self.mean_, self.scale_ = X.mean(0), np.maximum(X.std(0), 1e-12)
-        x = self._inputs(X)
-        target = torch.as_tensor(y, dtype=torch.float32)
-        weight = torch.as_tensor(weights, dtype=torch.float32)
+        x = self._inputs(X).to(device)
+        target, weight = (torch.as_tensor(t, dtype=torch.float32, device=device) for t in (y, weights))
         held = max(int(self.validation_fraction * len(x)), 1)
-        split = _permutations(self.members, len(x), generator)
+        split = _permutations(self.members, len(x), generator).to(device)
         validation, training = split[:, :held], split[:, held:]
-        model = BatchedMLP(self.members, x.shape[1], self.hidden, generator)
+        model = BatchedMLP(self.members, x.shape[1], self.hidden, generator).to(device)
         optimizer = torch.optim.Adam(model.parameters(), lr=self.learning_rate, fused=True)
         size = min(self.batch_size, training.shape[1])
         states, losses = [], []
         for _ in range(self.epochs):
-            rows = training.gather(1, _permutations(self.members, training.shape[1], generator))
+            shuffled = _permutations(self.members, training.shape[1], generator)
+            rows = training.gather(1, shuffled.to(device))
             # The last, smaller batch is left out: every epoch has another one.
             for batch in rows[:, : rows.shape[1] // size * size].split(size, dim=1):
                 loss = _loss(model, x, target, weight, batch).mean(1).sum()
@@ -119,8 +125,9 @@ class NetworkEnsemble(Ensemble):
             with torch.no_grad():
                 parts = [_loss(model, x, target, weight, b).sum(1) for b in validation.split(_ROWS, dim=1)]
                 losses.append(torch.stack(parts).sum(0) / held)
-                states.append([p.detach().clone() for p in model.parameters()])
-        order = torch.stack(losses).argsort(0)[: self.best]  # (best, members)
+                states.append([p.to("cpu", copy=True) for p in model.parameters()])
+        losses_ = torch.stack(losses).cpu()
+        order = losses_.argsort(0)[: self.best]  # (best, members)
         members = torch.arange(self.members)
         self.models_ = []
         for epochs in order:
@@ -128,7 +135,7 @@ class NetworkEnsemble(Ensemble):
             for i, parameter in enumerate(best.parameters()):
                 parameter.data = torch.stack([states[e][i][k] for e, k in zip(epochs, members, strict=True)])
             self.models_.append(best.requires_grad_(False))
-        self.losses_ = torch.stack(losses).numpy()
+        self.losses_ = losses_.numpy()
 
     @torch.no_grad()
     def _probability(self, X: Array) -> Array:

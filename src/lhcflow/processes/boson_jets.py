@@ -41,8 +41,10 @@ class Resonance:
 class BosonJets:
     """Multichannel phase space of a lepton pair and `jets` massless partons, beams included.
 
-    One half of it: the boson has a rapidity >= 0, and an event stands for itself and its mirror image.
-    Densities are those in the whole phase space if one of the two is taken at random.
+    A quarter of it at a fixed azimuth: the boson has a rapidity >= 0, one lepton lies above the plane of beam
+    and boson, the first jet of a channel has the azimuth 0, as the boson has without jets. An event stands for
+    itself, its mirror images in both directions and all that become of them in turns around the beam.
+    Densities are those in the whole phase space if one of all these is taken at random.
 
     Parameters
     ----------
@@ -55,7 +57,7 @@ class BosonJets:
     Attributes
     ----------
     channels : the histories.
-    dim : 3 jets + 4.
+    dim : 3 jets + 3.
     """
 
     def __init__(self, jets: int, energy: float, boson: Resonance, cuts: JetCuts) -> None:
@@ -66,6 +68,9 @@ class BosonJets:
         self.jets, self.energy, self.boson, self.cuts = jets, energy, boson, cuts
         self.channels = histories(jets)
         self._orders = [history.order() for history in self.channels]
+        # columns of pT, rapidity and, but for the first jet, azimuth: jets in the order of the channel
+        places = [(4, 5), *((3 + 3 * k, 4 + 3 * k, 5 + 3 * k) for k in range(1, jets))]
+        self._columns = [dict(zip(order, places, strict=False)) for order in self._orders]
         scale, width = boson.mass, boson.mass * boson.width
         high = min(cuts.max_mass, energy)
 
@@ -95,7 +100,7 @@ class BosonJets:
 
     @property
     def dim(self) -> int:
-        return 3 * self.jets + 4
+        return 3 * self.jets + 3
 
     @property
     def particles(self) -> int:
@@ -104,10 +109,10 @@ class BosonJets:
 
     @property
     def variables(self) -> tuple[str, ...]:
-        """Labels (dim,) of the coordinates, in mathtext without dollar signs."""
-        names = ["m_{ll}", "y_V", r"\cos\theta^*", r"\phi^*"]
+        """Labels (dim,) of the coordinates, in mathtext without dollar signs; jets as a channel has them."""
+        names = ["m_{ll}", "y_V", r"\cos\theta^*", r"\phi^*"][: 4 if self.jets else 3]
         for i in range(1, self.jets + 1):
-            names += [rf"p_{{T,{i}}}", rf"y_{i}", rf"\phi_{i}"]
+            names += [rf"p_{{T,{i}}}", rf"y_{i}", rf"\phi_{i}"][: 3 if i > 1 else 2]
         return tuple(names)
 
     def generate(self, u: np.ndarray, channel: int) -> tuple[np.ndarray, np.ndarray]:
@@ -123,7 +128,7 @@ class BosonJets:
         n, root_s = len(u), self.energy
         t = self._line.sample(u[:, 0])
         mass2 = self.boson.mass**2 + self.boson.mass * self.boson.width * np.tan(t)
-        history, order = self.channels[channel], self._orders[channel]
+        history, order, columns = self.channels[channel], self._orders[channel], self._columns[channel]
         pt, phi, spread, good = self._transverse(u, channel)
         # not -sum: the direction of -0 is -pi
         px, py = 0 - (pt * np.cos(phi)).sum(axis=0), 0 - (pt * np.sin(phi)).sum(axis=0)
@@ -138,7 +143,7 @@ class BosonJets:
             if parent == BEAM:
                 low, high = self._range(pt[i], plus, minus)
                 good &= high > low
-                y[i] = logistic.sample(u[:, 5 + 3 * i], y_boson, low, np.maximum(high, low))
+                y[i] = logistic.sample(u[:, columns[i][1]], y_boson, low, np.maximum(high, low))
             else:
                 y[i] = y[parent] + spread[i]
                 good &= np.abs(y[i]) < self.cuts.jet_eta
@@ -156,25 +161,25 @@ class BosonJets:
 
     def _transverse(self, u: np.ndarray, channel: int) -> tuple[np.ndarray, ...]:
         """pT, azimuth, rapidity relative to the parent (jets, n), and where there is such an event (n,)."""
-        n, history, order = len(u), self.channels[channel], self._orders[channel]
+        n, history = len(u), self.channels[channel]
         pt, phi, spread = np.zeros((3, self.jets, n))
         good = np.ones(n, dtype=bool)
-        for i in order:
-            angle = 2 * pi * u[:, 6 + 3 * i]
+        for i, columns in self._columns[channel].items():
+            angle = 2 * pi * u[:, columns[2]] if len(columns) == 3 else np.zeros(n)
             if i == history.recoil:
                 x, y = (pt * np.cos(phi)).sum(axis=0), (pt * np.sin(phi)).sum(axis=0)
-                v = SOFT_BOSON * np.sqrt(np.expm1(self._soft.sample(u[:, 4 + 3 * i])))
+                v = SOFT_BOSON * np.sqrt(np.expm1(self._soft.sample(u[:, columns[0]])))
                 half = self._half_angle(np.hypot(x, y), v)
                 good &= half > 0
                 of_boson = np.arctan2(y, x) + (angle / pi - 1) * half
                 x, y = x + v * np.cos(of_boson), y + v * np.sin(of_boson)
                 pt[i], phi[i] = np.maximum(np.hypot(x, y), 1e-9), np.arctan2(-y, -x)
                 continue
-            pt[i] = np.exp(self._log_pt.sample(u[:, 4 + 3 * i]))
+            pt[i] = np.exp(self._log_pt.sample(u[:, columns[0]]))
             if history.parents[i] == BEAM:
-                phi[i] = angle + (phi[order[0]] if i != order[0] else 0.0)
+                phi[i] = angle
             else:
-                r = np.exp(self._log_r.sample(u[:, 5 + 3 * i]))
+                r = np.exp(self._log_r.sample(u[:, columns[1]]))
                 spread[i] = r * np.cos(angle)
                 phi[i] = phi[history.parents[i]] + r * np.sin(angle)
         return pt, phi, spread, good
@@ -189,7 +194,7 @@ class BosonJets:
         self, u: np.ndarray, mass2: np.ndarray, px: np.ndarray, py: np.ndarray, mt: np.ndarray, y: np.ndarray
     ) -> np.ndarray:
         """Momenta (n, 2, 4) of the leptons: angles to the beam and to the boson's pT, in its rest frame."""
-        phi = 2 * pi * u[:, 3] + np.arctan2(py, px)
+        phi = pi * u[:, 3] + np.arctan2(py, px) if self.jets else np.zeros(len(u))
         unit = direction(2 * u[:, 2] - 1, phi)
         half = np.sqrt(mass2)[:, None] / 2
         rest = np.empty((len(u), 2, 4))
@@ -239,7 +244,8 @@ class BosonJets:
         highest = np.log(self.energy / mt)
         with np.errstate(divide="ignore", invalid="ignore"):
             flat = np.where((highest > 0) & (y_boson <= highest), 1 / highest, 0.0)
-        # half the density: the mirror image is as likely
+        # half the density: the mirror image in z is as likely. That in y has the other half of phi*,
+        # whose density is that in all of it
         constant = JET_MEASURE * 2 * pi * 8 * pi * self.energy**2 / (2 * (2 * pi) ** 4) / 2
         return jets, constant * flat * line, (mt * np.exp(y_boson), mt * np.exp(-y_boson), y_boson)
 
@@ -274,7 +280,7 @@ class BosonJets:
         return factors
 
     def inverse(self, momenta: np.ndarray, channel: int) -> np.ndarray:
-        """The coordinates (n, dim) from which :meth:`generate` makes `momenta` or their mirror image."""
+        """The coordinates (n, dim) from which :meth:`generate` makes `momenta`, but for mirrors and turns."""
         jets, _, (plus, minus, y_boson) = self._kinematics(momenta)
         boson = momenta[:, 2] + momenta[:, 3]
         mirror = np.where(boson[:, 3] < 0, -1.0, 1.0)
@@ -287,31 +293,36 @@ class BosonJets:
         transverse = np.stack([mt, boson[:, 1], boson[:, 2], np.zeros_like(mt)], axis=1)
         rest = to_rest_frame(_along(lepton, -y_boson), transverse)
         u[:, 2] = (1 + rest[:, 3] / np.linalg.norm(rest[:, 1:], axis=1)) / 2
-        along = np.arctan2(boson[:, 2], boson[:, 1]) if self.jets else 0.0
-        u[:, 3] = (azimuth(rest) - along) / (2 * pi) % 1
-        history, order = self.channels[channel], self._orders[channel]
+        history, order, columns = self.channels[channel], self._orders[channel], self._columns[channel]
+        if not self.jets:
+            return u
+        star = azimuth(rest) - np.arctan2(boson[:, 2], boson[:, 1])
+        star = (star + pi) % (2 * pi) - pi
+        side = np.where(star < 0, -1.0, 1.0)
+        u[:, 3] = np.abs(star) / pi
         for i in order:
             pt, y, phi = jets[i]
             parent = history.parents[i]
             if parent == BEAM:
                 low, high = self._range(pt, plus, minus)
-                u[:, 5 + 3 * i] = logistic.cumulative(y, y_boson, low, high)
-                angle = phi - (jets[order[0]][2] if i != order[0] else 0.0)
+                u[:, columns[i][1]] = logistic.cumulative(y, y_boson, low, high)
+                angle = phi - jets[order[0]][2]
             else:
                 _, y_parent, phi_parent = jets[parent]
                 across = (phi - phi_parent + pi) % (2 * pi) - pi
-                u[:, 5 + 3 * i] = self._log_r.cumulative(np.log(np.hypot(y - y_parent, across)))
+                u[:, columns[i][1]] = self._log_r.cumulative(np.log(np.hypot(y - y_parent, across)))
                 angle = np.arctan2(across, y - y_parent)
-            u[:, 4 + 3 * i] = self._log_pt.cumulative(np.log(pt))
-            u[:, 6 + 3 * i] = angle / (2 * pi) % 1
+            u[:, columns[i][0]] = self._log_pt.cumulative(np.log(pt))
+            if i != order[0]:
+                u[:, columns[i][2]] = side * angle / (2 * pi) % 1
             plus, minus = plus + pt * np.exp(y), minus + pt * np.exp(-y)
         if history.recoil is not None:
             i = history.recoil
             v = np.hypot(boson[:, 1], boson[:, 2])
             x, z = (-boson[:, k] - momenta[:, 4 + i, k] for k in (1, 2))  # of the other jets
-            u[:, 4 + 3 * i] = self._soft.cumulative(np.log1p((v / SOFT_BOSON) ** 2))
+            u[:, columns[i][0]] = self._soft.cumulative(np.log1p((v / SOFT_BOSON) ** 2))
             angle = (np.arctan2(boson[:, 2], boson[:, 1]) - np.arctan2(z, x) + pi) % (2 * pi) - pi
-            u[:, 6 + 3 * i] = (1 + angle / self._half_angle(np.hypot(x, z), v)) / 2
+            u[:, columns[i][2]] = (1 + side * angle / self._half_angle(np.hypot(x, z), v)) / 2
         return u
 
     def _range(self, pt: np.ndarray, plus: np.ndarray, minus: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

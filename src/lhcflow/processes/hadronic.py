@@ -238,7 +238,9 @@ class HadronicCrossSection:
     def momenta(self, u: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Momenta (n, particles, 4) at points `u`, which of them exist (n,), and their categories (n,).
 
-        Laboratory, GeV, incoming partons first, the outgoing in the order of the process.
+        Laboratory, GeV, incoming partons first, the outgoing in the order of the process; at one azimuth for
+        all, see :class:`BosonJets`. Of the two mirror images that change the sign of p_y, the place within the
+        category's interval chooses one where there are categories.
         """
         u = np.asarray(u, dtype=float)
         if u.ndim != 2 or u.shape[1] != self.dim:
@@ -250,6 +252,9 @@ class HadronicCrossSection:
         for c in np.unique(channel):
             mine = np.flatnonzero(channel == c)
             momenta[mine], good[mine] = self.phase_space.generate(inner[mine], int(c))
+        if self.discrete:
+            ends = np.cumsum(self.weights)
+            momenta[ends[category] - u[:, 0] > self.weights[category] / 2, :, 2] *= -1
         return _reordered(momenta, np.argsort(self._order)), good, category
 
     def evaluate(self, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -316,7 +321,10 @@ class HadronicCrossSection:
         return self.pdf.alpha_s(q)
 
     def events(self, u: np.ndarray, weights: np.ndarray, rng: np.random.Generator) -> Events:
-        """Events at points `u` (n, dim) with `weights` (n,) in pb; partons, colours and sides are drawn."""
+        """Events at points `u` (n, dim) with `weights` (n,) in pb.
+
+        Partons, colours, azimuths and mirror images are drawn.
+        """
         momenta, _, category = self.momenta(u)
         group = self._group[category]
         if self.partons == "summed":
@@ -333,6 +341,7 @@ class HadronicCrossSection:
             rows = [np.flatnonzero((chosen.members[:, :2] == p).all(axis=1)) for p in pairs]
             pdg[mine] = chosen.members[[rows[i][j] for i, j in zip(pair, within, strict=True)]]
             colours[mine] = chosen.colour_flows(momenta[mine], rng.random(len(mine)))
+        _turn(momenta, rng)
         mirror = rng.random(len(momenta)) < 0.5  # each point stands for itself and its mirror image
         momenta[mirror, :, 3] *= -1
         for array in (momenta, pdg, colours):
@@ -357,6 +366,18 @@ def _with_providers(
         if name not in known:
             raise InputError(f"no amplitude of {name!r} is needed: those needed are {', '.join(known)}")
     return [group.with_provider(providers.get(group.process)) for group in groups]
+
+
+def _turn(momenta: np.ndarray, rng: np.random.Generator) -> None:
+    """Turn events around the beam by random angles, and half of them into their images with -p_y.
+
+    |M|^2 with one line of quarks, or with a W, is the same for both (reversing all helicities conjugates
+    its amplitudes); the images with two lines and a Z, which differ, are chosen by a coordinate already.
+    """
+    angle = 2 * np.pi * rng.random(len(momenta))
+    cos, sin = np.cos(angle)[:, None], np.sin(angle)[:, None]
+    x, y = momenta[:, :, 1].copy(), momenta[:, :, 2] * rng.choice((-1.0, 1.0), len(momenta))[:, None]
+    momenta[:, :, 1], momenta[:, :, 2] = cos * x - sin * y, sin * x + cos * y
 
 
 def _reordered(momenta: np.ndarray, order: np.ndarray) -> np.ndarray:

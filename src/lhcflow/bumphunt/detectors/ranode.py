@@ -38,6 +38,7 @@ class RAnode(GenerativeDetector):
     epochs, batch_size, learning_rate, best, validation_fraction : of its training; see
         :class:`ConditionalDensity`.
     members : number of signal flows whose densities are averaged; each has its own split of the events.
+    device : where the signal flows are trained, as of :class:`ConditionalDensity`.
 
     Attributes
     ----------
@@ -61,6 +62,7 @@ class RAnode(GenerativeDetector):
         members: int = 4,
         seed: int = 0,
         random_state: int | None = None,
+        device: str | None = None,
     ) -> None:
         self.signal_region = signal_region
         self.density = density
@@ -77,6 +79,7 @@ class RAnode(GenerativeDetector):
         self.members = members
         self.seed = seed
         self.random_state = random_state
+        self.device = device
 
     def _fit(self, data: Training) -> None:
         if not 0 < self.fraction < 1:
@@ -111,9 +114,10 @@ class RAnode(GenerativeDetector):
             average="best",
             best=self.best,
             seed=seed,
+            device=self.device,
             progress=False,
         )
-        return signal.eval().requires_grad_(False)
+        return signal.cpu().eval().requires_grad_(False)
 
     def _score(self, X: Array, m: Array) -> Array:
         z, _ = self.density_.preprocessing_.forward(X, m)

@@ -35,6 +35,7 @@ class Models:
     classifier: str = "trees"
     members: int | None = None
     epochs: int | None = None
+    device: str | None = None
 
 
 def chosen_methods(given: Sequence[str] | None, labelled: bool, background: bool) -> list[str]:
@@ -80,14 +81,19 @@ def detector(name: str, region: tuple[float, float], models: Models, seed: int) 
     if "classifier" in settable:
         built.set_params(classifier=_classifier(models))
     if "density" in settable:
-        settings: dict[str, Any] = {} if models.epochs is None else {"epochs": models.epochs}
+        settings: dict[str, Any] = {"device": models.device}
+        settings |= {} if models.epochs is None else {"epochs": models.epochs}
         density = bumphunt.ConditionalDensity
         built.set_params(density=density.maf(**settings) if models.density == "maf" else density(**settings))
+    if "device" in settable:
+        built.set_params(device=models.device)
     return built
 
 
 def _classifier(models: Models) -> Any:
     from ...classifiers import NetworkEnsemble, TreeEnsemble
 
-    kind: Any = TreeEnsemble if models.classifier == "trees" else NetworkEnsemble
-    return kind() if models.members is None else kind(members=models.members)
+    settings: dict[str, Any] = {} if models.members is None else {"members": models.members}
+    if models.classifier == "trees":
+        return TreeEnsemble(**settings)
+    return NetworkEnsemble(**settings, device=models.device)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ...errors import InputError
-from ..options import Force, Json, Quiet, Resume, Seed, check_json
+from ..options import Device, Force, Json, Quiet, Resume, Seed, check_json
 from .choices import (
     Background,
     BinWidth,
@@ -60,6 +60,7 @@ def scan(
     members: Members = None,
     epochs: Epochs = None,
     limit: Limit = None,
+    device: Device = "auto",
     seed: Seed = 0,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of the run.")] = Path("runs/scan"),
     json: Json = None,
@@ -91,7 +92,7 @@ def scan(
         folds=folds,
         fit_range=fit_range,
         bin_width=bin_width,
-        models=Models(density.value, classifier.value, members, epochs),
+        models=Models(density.value, classifier.value, members, epochs, device),
         settings=Settings(resolution, parameters, toys, seed, energy),
         seed=seed,
     )
