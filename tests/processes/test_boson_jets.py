@@ -122,8 +122,14 @@ def test_momenta_are_physical_and_come_back(n, channel):
     assert np.minimum(difference, 1 - difference).max() < 1e-8  # azimuths wind around
     mirror = p * np.array([1.0, 1.0, 1.0, -1.0])
     mirror[:, :2] = mirror[:, 1::-1]
-    np.testing.assert_allclose(maps.inverse(mirror, channel), maps.inverse(p, channel), atol=1e-9)
-    np.testing.assert_allclose(maps.densities(mirror), maps.densities(p), rtol=1e-9)
+    angle = 2.0
+    turned = p.copy()
+    turned[..., 1] = np.cos(angle) * p[..., 1] - np.sin(angle) * p[..., 2]
+    turned[..., 2] = np.sin(angle) * p[..., 1] + np.cos(angle) * p[..., 2]
+    for image in (mirror, p * np.array([1.0, 1.0, -1.0, 1.0]), turned):
+        difference = np.abs(maps.inverse(image, channel) - maps.inverse(p, channel))
+        assert np.minimum(difference, 1 - difference).max() < 1e-8
+        np.testing.assert_allclose(maps.densities(image), maps.densities(p), rtol=1e-8)
 
 
 def test_no_jets_against_the_exact_integral():
@@ -251,4 +257,5 @@ def test_wrong_input():
         BosonJets(4, ENERGY, WIDE, CUTS)
     with pytest.raises(InputError, match="no phase space"):
         BosonJets(2, 200.0, WIDE, CUTS)
-    assert MAPS[2].variables[4:7] == ("p_{T,1}", "y_1", r"\phi_1")
+    assert MAPS[2].variables[4:] == ("p_{T,1}", "y_1", "p_{T,2}", "y_2", r"\phi_2")
+    assert [len(maps.variables) for maps in MAPS] == [maps.dim for maps in MAPS] == [3, 6, 9, 12]

@@ -4,6 +4,7 @@ import numpy as np
 import pylhe
 import pytest
 from scipy.integrate import quad
+from scipy.stats import kstest, uniform
 
 from lhcflow import InputError
 from lhcflow.processes import (
@@ -86,9 +87,46 @@ def test_values_are_symmetric_under_reflection():
     )
 
 
+@pytest.mark.parametrize(("process", "same"), [("p p > e+ ve j j", True), ("p p > e+ e- j j", False)])
+def test_images_with_opposite_py(process, same):
+    """Chosen by the place in the category's interval; equal but for a Z and two lines of quarks."""
+    f = HadronicCrossSection(process)
+    u = np.random.default_rng(8).random((2000, f.dim))
+    other = u.copy()
+    first = f.first_coordinate
+    number = first.number(u[:, 0])
+    other[:, 0] = first.place(number, 1 - first.inside(u[:, 0], number))
+    (a, good, _), (b, _, _) = f.momenta(u), f.momenta(other)
+    np.testing.assert_allclose(b[good], a[good] * np.array([1.0, 1.0, -1.0, 1.0]))
+    difference = np.abs(f(u) / np.maximum(f(other), 1e-300) - 1)[f(u) > 0]
+    assert (difference.max() < 1e-9) == same
+    assert difference.mean() < 2e-3
+
+
+@pytest.mark.parametrize("process", ["p p > e+ ve", "p p > e+ e- j", "p p > e+ ve j j"])
+def test_events_have_all_azimuths(process):
+    """Even azimuths, both signs of p_y relative to the first jet, and the value that their points have."""
+    f = HadronicCrossSection(process)
+    rng = np.random.default_rng(9)
+    u = rng.random((4000, f.dim))
+    u = u[f(u) > 0]
+    momenta = f.events(u, np.ones(len(u)), rng).momenta
+    np.testing.assert_allclose(
+        f.contributions(momenta).sum(axis=1), f.contributions(f.momenta(u)[0]).sum(axis=1), rtol=1e-6
+    )
+    for i in (2, 3, *f.jets):
+        assert (
+            kstest(np.arctan2(momenta[:, i, 2], momenta[:, i, 1]), uniform(-np.pi, 2 * np.pi).cdf)[1] > 1e-5
+        )
+    if f.jets:
+        lepton, jet = momenta[:, 2], momenta[:, f.jets[0]]
+        side = lepton[:, 1] * jet[:, 2] - lepton[:, 2] * jet[:, 1] > 0
+        assert abs(side.mean() - 0.5) < 4.5 * 0.5 / len(u) ** 0.5
+
+
 def test_order_of_the_particles_does_not_matter():
     first, second = (HadronicCrossSection(f"p p > {v}", alpha_s=0.12) for v in ("e+ ve j", "j ve e+"))
-    u = np.random.default_rng(4).random((2000, 7))
+    u = np.random.default_rng(4).random((2000, 6))
     assert second.leptons == [3, 4]
     a, b = estimate(first, 20_000), estimate(second, 20_000)
     assert abs(a[0] - b[0]) < 4.5 * np.hypot(a[1], b[1])
@@ -258,7 +296,7 @@ def test_wrong_input():
     f = HadronicCrossSection("p p > e+ ve", pdf=Pdf(LO), parameters=Parameters(alpha=0.007))
     assert f.card()["pdf"] == LO
     assert f.card()["parameters"]["alpha"] == 0.007
-    with pytest.raises(InputError, match=r"shape \(n, 4\)"):
+    with pytest.raises(InputError, match=r"shape \(n, 3\)"):
         f(np.zeros((3, 5)))
 
 

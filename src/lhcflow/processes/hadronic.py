@@ -341,7 +341,7 @@ class HadronicCrossSection:
             rows = [np.flatnonzero((chosen.members[:, :2] == p).all(axis=1)) for p in pairs]
             pdg[mine] = chosen.members[[rows[i][j] for i, j in zip(pair, within, strict=True)]]
             colours[mine] = chosen.colour_flows(momenta[mine], rng.random(len(mine)))
-        _turn(momenta, rng)
+        _turn(momenta, rng, mirrored=not self.discrete)
         mirror = rng.random(len(momenta)) < 0.5  # each point stands for itself and its mirror image
         momenta[mirror, :, 3] *= -1
         for array in (momenta, pdg, colours):
@@ -368,15 +368,17 @@ def _with_providers(
     return [group.with_provider(providers.get(group.process)) for group in groups]
 
 
-def _turn(momenta: np.ndarray, rng: np.random.Generator) -> None:
-    """Turn events around the beam by random angles, and half of them into their images with -p_y.
+def _turn(momenta: np.ndarray, rng: np.random.Generator, mirrored: bool) -> None:
+    """Turn events around the beam by random angles; if `mirrored`, half of them into images with -p_y.
 
-    |M|^2 with one line of quarks, or with a W, is the same for both (reversing all helicities conjugates
-    its amplitudes); the images with two lines and a Z, which differ, are chosen by a coordinate already.
+    |M|^2 with one line of quarks, or with a W, is the same for both: reversing all helicities conjugates its
+    amplitudes. Two lines and a Z are not, as photon and Z interfere with a phase: a coordinate chooses there.
     """
     angle = 2 * np.pi * rng.random(len(momenta))
     cos, sin = np.cos(angle)[:, None], np.sin(angle)[:, None]
-    x, y = momenta[:, :, 1].copy(), momenta[:, :, 2] * rng.choice((-1.0, 1.0), len(momenta))[:, None]
+    x, y = momenta[:, :, 1].copy(), momenta[:, :, 2].copy()
+    if mirrored:
+        y *= rng.choice((-1.0, 1.0), len(momenta))[:, None]
     momenta[:, :, 1], momenta[:, :, 2] = cos * x - sin * y, sin * x + cos * y
 
 
