@@ -41,10 +41,10 @@ class Resonance:
 class BosonJets:
     """Multichannel phase space of a lepton pair and `jets` massless partons, beams included.
 
-    A quarter of it at a fixed azimuth: the boson has a rapidity >= 0, one lepton lies above the plane of beam
-    and boson, the first jet of a channel has the azimuth 0, as the boson has without jets. An event stands for
-    itself, its mirror images in both directions and all that become of them in turns around the beam.
-    Densities are those in the whole phase space if one of all these is taken at random.
+    A quarter of it at a fixed azimuth: the boson has a rapidity >= 0, the first lepton lies on one side of
+    the plane of beam and boson, and the first jet of a channel has the azimuth 0 (without jets, the lepton
+    has). An event stands for itself, its images with opposite pz and py, and all that these become in turns
+    around the beam. Densities are those in the whole phase space if one of all these is taken at random.
 
     Parameters
     ----------

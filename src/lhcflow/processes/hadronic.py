@@ -239,8 +239,8 @@ class HadronicCrossSection:
         """Momenta (n, particles, 4) at points `u`, which of them exist (n,), and their categories (n,).
 
         Laboratory, GeV, incoming partons first, the outgoing in the order of the process; at one azimuth for
-        all, see :class:`BosonJets`. Of the two mirror images that change the sign of p_y, the place within the
-        category's interval chooses one where there are categories.
+        all, see :class:`BosonJets`. Where there are categories, the place within the category's interval
+        chooses one of the two images with opposite py.
         """
         u = np.asarray(u, dtype=float)
         if u.ndim != 2 or u.shape[1] != self.dim:
@@ -369,7 +369,7 @@ def _with_providers(
 
 
 def _turn(momenta: np.ndarray, rng: np.random.Generator, mirrored: bool) -> None:
-    """Turn events around the beam by random angles; if `mirrored`, half of them into images with -p_y.
+    """Turn events around the beam by random angles; if `mirrored`, half of them into images with opposite py.
 
     |M|^2 with one line of quarks, or with a W, is the same for both: reversing all helicities conjugates its
     amplitudes. Two lines and a Z are not, as photon and Z interfere with a phase: a coordinate chooses there.
