@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..flows import AutoregressiveAffine, Bijection, Flow, Permutation, StandardNormal, coupling_spline
-from ..training import History, fit
+from ..training import Graphed, History, fit, negative_log_likelihood
 from .limits import Limits
 from .preprocessing import Preprocessing
 
@@ -129,6 +129,7 @@ class ConditionalDensity(BaseEstimator):
         history = fit(
             flow,
             (z[held:], context[held:]),
+            Graphed(negative_log_likelihood),
             validation=(z[:held], context[:held]),
             epochs=self.epochs,
             batch_size=self.batch_size,

@@ -159,6 +159,8 @@ class Flow(Component):
             )
         if torch.compiler.is_compiling() or in_functorch():
             return
+        if x.is_cuda and torch.cuda.is_current_stream_capturing():
+            return
         if not bool(torch.isfinite(x).all()):
             rows = int((~torch.isfinite(x).all(-1)).sum())
             raise InputError(

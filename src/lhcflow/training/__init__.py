@@ -4,6 +4,7 @@ from .averaging import Average, BestAverage, ExponentialAverage
 from .batches import Batches
 from .checkpoints import load_checkpoint, load_weights, save_checkpoint
 from .fitting import fit
+from .graphs import Graphed
 from .history import History
 from .interruptions import Interruptions
 from .losses import Batch, Distillation, Loss, negative_log_likelihood, squared_error
@@ -21,6 +22,7 @@ __all__ = [
     "Cosine",
     "Distillation",
     "ExponentialAverage",
+    "Graphed",
     "History",
     "Interruptions",
     "Loss",

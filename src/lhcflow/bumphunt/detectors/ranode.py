@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ...errors import InputError
 from ...flows import autoregressive_spline, coupling_spline
-from ...training import Batch, fit
+from ...training import Batch, Graphed, fit
 from .base import Array, Training
 from .generative import GenerativeDetector
 
@@ -104,7 +104,7 @@ class RAnode(GenerativeDetector):
         fit(
             signal,
             rows[order[held:]],
-            _mixture,
+            Graphed(_mixture),
             validation=rows[order[:held]],
             epochs=self.epochs,
             batch_size=self.batch_size,
