@@ -100,10 +100,9 @@ def export_onnx(
 def build(model: ShowerModel, names: Names, double: bool = False) -> Any:
     """The graph of a model, as an ``onnx.ModelProto``."""
     graph = Graph(double)
-    sizes = model.layers.sizes
-    hits = isinstance(model, HitFlow)
-    widths = (1, len(sizes), *([sum(sizes)] * (2 if hits else 1)))
-    inputs = [graph.input(name, width) for name, width in zip(input_names(names, hits), widths, strict=True)]
+    widths = [values.shape[1] for values in example(model, 1)]
+    given = zip(input_names(names, len(widths)), widths, strict=True)
+    inputs = [graph.input(name, width) for name, width in given]
     if names == "fastcalosim":
         graph.input(PSEUDORAPIDITY, 1)
     if isinstance(model, HitFlow):
@@ -112,13 +111,13 @@ def build(model: ShowerModel, names: Names, double: bool = False) -> Any:
         voxels = caloflow(graph, model, *inputs)
     else:
         raise InputError(f"{type(model).__name__} can't be exported to ONNX")
-    return graph.model(voxels, OUTPUT, sum(sizes))
+    return graph.model(voxels, OUTPUT, model.layers.voxels)
 
 
-def input_names(names: Names, hits: bool) -> tuple[str, ...]:
-    """Names of the inputs, in the order of a model's ``decode``; with ``hits`` those of a HitFlow."""
+def input_names(names: Names, count: int) -> tuple[str, ...]:
+    """Names of ``count`` inputs, in the order of a model's ``decode``: three, or the four of a HitFlow."""
     *first, last = INPUTS[names]
-    return (*first, HITS[names], last) if hits else INPUTS[names]
+    return (*first, HITS[names], last) if count > 3 else INPUTS[names]
 
 
 def session(graph: bytes | str | os.PathLike[str], threads: int = 1) -> Any:
@@ -135,7 +134,7 @@ def session(graph: bytes | str | os.PathLike[str], threads: int = 1) -> Any:
 
 def feeds(names: Names, *values: np.ndarray) -> dict[str, np.ndarray]:
     """The inputs of a graph by name, as float32, in the order of :func:`input_names`."""
-    given = dict(zip(input_names(names, len(values) > 3), values, strict=True))
+    given = dict(zip(input_names(names, len(values)), values, strict=True))
     if names == "fastcalosim":
         given[PSEUDORAPIDITY] = np.zeros_like(values[0])
     return {name: np.asarray(value, np.float32) for name, value in given.items()}

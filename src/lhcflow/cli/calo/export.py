@@ -66,7 +66,7 @@ def export(
             raise InputError(f"--out {out} is a folder: give a file, such as {out / 'model.onnx'}")
         difference, chosen = export_onnx(model, out, names.value, precision.value)
         results |= {"files": [str(out)], "difference": difference, "precision": chosen}
-        inputs = ", ".join(input_names(names.value, isinstance(model, HitFlow)))
+        inputs = ", ".join(input_names(names.value, 4 if isinstance(model, HitFlow) else 3))
         screen.print(f"{out}: {inputs} -> {OUTPUT}", markup=False)
         screen.print(
             f"{chosen} precision, differs from the model by {difference:.1e} of the incident energy",
