@@ -9,7 +9,6 @@ from typing import Literal
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import logsumexp
 from sklearn.base import BaseEstimator
 from torch import Tensor
 
@@ -153,7 +152,7 @@ class ConditionalDensity(BaseEstimator):
     def latent_log_prob(self, z: Array, m: ArrayLike) -> Array:
         """The density (n,) of preprocessed features ``z`` (n, features), without the Jacobian."""
         logs = [self._in_chunks(flow.log_prob, z, m) for flow in self.flows_]
-        return logsumexp(logs, axis=0) - math.log(len(logs))
+        return np.logaddexp.reduce(logs) - math.log(len(logs))
 
     def transform(self, X: ArrayLike, m: ArrayLike) -> Array:
         """Map features to latent variables (n, features) of the first member, normal where it is right."""

@@ -89,7 +89,9 @@ class _Replayed(torch.autograd.Function):
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, *outer: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        ctx: Any, *outer: Tensor
+    ) -> tuple[Tensor | None, ...]:
         return None, None, *torch._foreach_mul(ctx.step.gradients, outer[0])  # pyright: ignore[reportPrivateImportUsage]
 
 

@@ -129,7 +129,7 @@ class RAnode(GenerativeDetector):
             for signal in self.signals_:
                 parts = zip(x.split(65_536), context.split(65_536), strict=True)
                 logs.append(torch.cat([signal.features.log_prob(*p) for p in parts]).double().numpy())
-        mean = special.logsumexp(logs, axis=0) - math.log(len(logs))
+        mean = np.logaddexp.reduce(logs) - math.log(len(logs))
         return mean - self.density_.latent_log_prob(z, m)
 
     def _logit(self, m: Array) -> tuple[Array, Array]:
