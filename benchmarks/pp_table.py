@@ -1,7 +1,7 @@
 """p p -> W+, W-, Z + 0 to 3 jets: unweighting efficiencies of multichannel VEGAS, i-flow and our flow.
 
     python benchmarks/pp_table.py [--jets 0 1 2] [--bosons W+ Z W-] [--methods vegas flow i-flow] [--seeds 0]
-        [--json F]
+        [--calls N] [--device cpu] [--workers 1] [--seconds S] [--machine NAME] [--json F]
 
 14 TeV, NNPDF31_nnlo_as_0118_luxqed, scale m_T, 66 < m_ll < 116 GeV, jets with pT > 20 GeV, |eta| < 6 and
 Delta R > 0.4. All on the same map of phase space (`BosonJets`, channel weights optimised beforehand):
@@ -27,9 +27,12 @@ os.environ.setdefault("MKL_NUM_THREADS", "1")
 import argparse
 import json
 import math
+import multiprocessing
 import time
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -43,24 +46,28 @@ from lhcflow.processes import EventGenerator, HadronicCrossSection
 from lhcflow.processes.flow_settings import CHANNELS
 
 LEPTONS = {"W+": "e+ ve", "W-": "e- ve~", "Z": "e+ e-"}
-METHODS = ("vegas", "flow", "i-flow", "madspace")
+METHODS = ("vegas", "flow", "flow-long", "i-flow", "madspace")
 PUBLISHED = {  # 2001.10028: Sherpa, i-flow
     "W+": ((0.28, 0.61), (0.038, 0.12), (7.5e-3, 1.0e-2), (1.5e-3, 1.8e-3)),
     "W-": ((0.29, 0.70), (0.040, 0.15), (7.7e-3, 1.1e-2), (2.0e-3, 2.2e-3)),
     "Z": ((0.31, 0.38), (0.036, 0.10), (1.5e-2, 1.4e-2), (4.7e-3, 2.4e-3)),
 }
 CALLS = {0: 100_000, 1: 200_000, 2: 500_000, 3: 500_000}
+LONG = {"steps": 600, "batch": (1024, 8192)}  # of flow-long
 POINTS, N_OPT = 100_000, 2000
 ROWS = 20_000
+Job = tuple[str, int, int, str, int, str]  # boson, jets, calls, method, seed, device
 
 
-def run(boson: str, jets: int, method: str, seed: int, calls: int) -> dict[str, object]:
+def run(job: Job) -> dict[str, object]:
     """Train, then weigh fresh points; calls and CPU seconds of the channels' optimisation included."""
+    boson, jets, calls, method, seed, device = job
+    torch.set_num_threads(1)
     process = f"p p > {LEPTONS[boson]}{' j' * jets}"
-    start = time.process_time()
+    start, clock = time.process_time(), time.perf_counter()
     if method == "i-flow":
         f, setup = HadronicCrossSection(process).optimised(np.random.SeedSequence(seed))
-        flow, used = train_iflow(f, seed)
+        flow, used = train_iflow(f, seed, calls)
         used += setup
         sample = sampler_of(flow, f, seed)
         first = np.concatenate([sample(ROWS) for _ in range(2)])
@@ -78,7 +85,10 @@ def run(boson: str, jets: int, method: str, seed: int, calls: int) -> dict[str, 
             return drawn.sample(n)[1]
 
     else:
-        generator = EventGenerator(process, method=method, seed=seed)
+        f = HadronicCrossSection(process)
+        settings = replace(f.flow_settings, device=device, **(LONG if method == "flow-long" else {}))
+        sampler: Any = method.removesuffix("-long")
+        generator = EventGenerator(f, method=sampler, seed=seed, settings=settings)
         result = generator.integrate(calls)
         mean, error, used = float(result.mean), float(result.sdev), result.calls
         warnings = list(result.warnings)
@@ -86,7 +96,7 @@ def run(boson: str, jets: int, method: str, seed: int, calls: int) -> dict[str, 
         def sample(n: int) -> np.ndarray:
             return generator.sample(n)[1]
 
-    trained = time.process_time()
+    trained, elapsed = time.process_time(), time.perf_counter() - clock
     weights = np.concatenate([sample(ROWS) for _ in range(POINTS // ROWS)])
     sampled = time.process_time()
     overweight = overweight_efficiency(weights, 1e-3)
@@ -105,15 +115,17 @@ def run(boson: str, jets: int, method: str, seed: int, calls: int) -> dict[str, 
         "negative": float(-weights[weights < 0].sum() / np.abs(weights).sum()),
         "calls": used,
         "training_seconds": trained - start,
+        "training_clock": elapsed,
+        "device": device if method in ("flow", "flow-long") else "cpu",
         "seconds_per_point": (sampled - trained) / POINTS,
         "warnings": warnings,
     }
 
 
-def train_iflow(f: HadronicCrossSection, seed: int) -> tuple[torch.nn.Module, int]:
-    """A flow on the cube, fitted to fresh points in each step: number of steps and points as for ours."""
-    steps = 150 * (CHANNELS.stages + 4)
+def train_iflow(f: HadronicCrossSection, seed: int, calls: int) -> tuple[torch.nn.Module, int]:
+    """A flow on the cube, fitted to fresh points in each step: no fewer steps than ours has."""
     batch = 512
+    steps = max(150 * (CHANNELS.stages + 4), calls // batch)
     layers = 2 * math.ceil(math.log2(f.dim))
     flow = coupling_spline(f.dim, layers=layers, hidden=(64, 64), bins=16, domain="unit", seed=seed)
     optimizer = torch.optim.Adam(flow.parameters(), lr=1e-3, fused=True)
@@ -182,47 +194,51 @@ class MadspaceMap:
         return value
 
 
-def averaged(jobs: dict[str, dict], boson: str, n: int, method: str) -> dict[str, float] | None:
-    """Means over the seeds with their errors, and the range of the efficiency; None without a seed."""
-    found = [job for key, job in jobs.items() if key.startswith(f"{boson}/{n}/{method}/")]
-    if not found:
-        return None
-    mean = {k: float(np.mean([job[k] for job in found])) for k in found[0] if k != "warnings"}
+Row = dict[str, Any]
+
+
+def averaged(found: list[Row]) -> Row:
+    """Means over the seeds with their errors, and the range of the efficiency."""
+    numbers = [k for k, value in found[0].items() if isinstance(value, int | float)]
+    mean: Row = {k: float(np.mean([job[k] for job in found])) for k in numbers}
     for error in ("error", "overweight_error"):
         mean[error] = float(np.linalg.norm([job[error] for job in found])) / len(found)
     values = [job["replicas"] for job in found]
-    return mean | {"seeds": len(found), "lowest": min(values), "highest": max(values)}
+    machine = found[0]["machine"] if len({job["machine"] for job in found}) == 1 else "several"
+    return mean | {"seeds": len(found), "lowest": min(values), "highest": max(values), "machine": machine}
 
 
-def tables(jobs: dict[str, dict]) -> list[dict[str, object]]:
+def tables(jobs: dict[str, Row]) -> list[dict[str, object]]:
     """Pulls and efficiencies; then times. Means over seeds."""
     first, second = [], []
-    for boson in LEPTONS:
-        for n in range(4):
-            of = {m: job for m in METHODS if (job := averaged(jobs, boson, n, m)) is not None}
-            vegas = of.get("vegas")
-            name = f"{boson} + {n} jet{'s' * (n != 1)}"
-            for m, job in of.items():
-                compared = None if m == "vegas" else vegas
-                pull = gain = even = faster = faster_capped = None
-                event, capped = (job["seconds_per_point"] / job[k] for k in ("replicas", "overweight"))
-                if compared is not None:
-                    errors = math.hypot(job["error"], compared["error"])
-                    pull = (job["cross_section"] - compared["cross_section"]) / errors
-                    gain = job["replicas"] / compared["replicas"]
-                    theirs = compared["seconds_per_point"] / compared["replicas"]
-                    faster = theirs / event
-                    faster_capped = compared["seconds_per_point"] / compared["overweight"] / capped
-                    later = job["training_seconds"] - compared["training_seconds"]
-                    even = max(later, 0.0) / (theirs - event) if theirs > event else None
-                published = PUBLISHED[boson][n][m == "i-flow"] if m in ("vegas", "i-flow") else None
-                sigma = (job["cross_section"], job["error"])
-                spread = (job["lowest"], job["highest"])
-                over = (job["overweight"], job["overweight_error"], job["overweight_1e-2"])
-                head = (name, m, job["seeds"], pull, *sigma)
-                first.append([*head, job["replicas"], *spread, gain, *over, job["spread"], published])
-                times = (1e6 * job["seconds_per_point"], 1e6 * event, faster, 1e6 * capped, faster_capped)
-                second.append([name, m, job["calls"], job["training_seconds"], *times, even])
+    budgets = sorted({tuple(key.split("/")[:3]) for key in jobs}, key=lambda k: (k[1], int(k[2])))
+    for (boson, n, calls), method in product(budgets, METHODS):
+        head = f"{boson}/{n}/{calls}"
+        of = {m: [j for k, j in jobs.items() if k.startswith(f"{head}/{m}/")] for m in METHODS}
+        if not of[method]:
+            continue
+        name = f"{boson} + {n} jet{'s' * (n != '1')}, {int(calls):,} calls"
+        job = averaged(of[method])
+        vegas = averaged(of["vegas"]) if of["vegas"] and method != "vegas" else None
+        pull = gain = even = faster = faster_capped = None
+        event, capped = (job["seconds_per_point"] / job[k] for k in ("replicas", "overweight"))
+        if vegas is not None:
+            pull = (job["cross_section"] - vegas["cross_section"]) / math.hypot(job["error"], vegas["error"])
+            gain = job["replicas"] / vegas["replicas"]
+        if vegas is not None and vegas["machine"] == job["machine"]:
+            theirs = vegas["seconds_per_point"] / vegas["replicas"]
+            faster = theirs / event
+            faster_capped = vegas["seconds_per_point"] / vegas["overweight"] / capped
+            later = job["training_seconds"] - vegas["training_seconds"]
+            even = max(later, 0.0) / (theirs - event) if theirs > event else None
+        published = PUBLISHED[boson][int(n)][method == "i-flow"] if method in ("vegas", "i-flow") else None
+        sigma = (job["cross_section"], job["error"])
+        spread = (job["lowest"], job["highest"])
+        over = (job["overweight"], job["overweight_error"], job["overweight_1e-2"])
+        start = (name, method, job["seeds"], pull, *sigma)
+        first.append([*start, job["replicas"], *spread, gain, *over, job["spread"], published])
+        times = (1e6 * job["seconds_per_point"], 1e6 * event, faster, 1e6 * capped, faster_capped)
+        second.append([name, method, job["machine"], job["calls"], job["training_seconds"], *times, even])
     return [
         {
             "title": "Efficiencies",
@@ -236,9 +252,9 @@ def tables(jobs: dict[str, dict]) -> list[dict[str, object]]:
         {
             "title": "CPU time",
             "columns": [
-                "process", "method", "calls", "training / s", "us per point", "us per unweighted event",
-                "times less than vegas", "us per event, overweight 0.1 %", "times less than vegas there",
-                "events to break even"
+                "process", "method", "machine", "calls", "training / s", "us per point",
+                "us per unweighted event", "times less than vegas", "us per event, overweight 0.1 %",
+                "times less than vegas there", "events to break even"
             ],
             "rows": second,
         },
@@ -249,31 +265,57 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--jets", type=int, nargs="+", default=[0, 1, 2], choices=range(4))
     parser.add_argument("--bosons", nargs="+", default=["W+", "Z", "W-"], choices=LEPTONS)
-    parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS)
+    parser.add_argument("--methods", nargs="+", default=["vegas", "flow", "i-flow"], choices=METHODS)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--calls", type=int, help="instead of those of each number of jets")
+    parser.add_argument("--device", default="cpu", help="that fits our flow: cpu, cuda or auto")
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--seconds", type=float, default=math.inf)
+    parser.add_argument("--machine", default="one thread of two shared cores")
     parser.add_argument("--json", type=Path, default=Path("docs/results/pp_table.json"))
     args = parser.parse_args()
-    torch.set_num_threads(1)
-    jobs: dict[str, dict] = json.loads(args.json.read_text())["jobs"] if args.json.exists() else {}
-    for n, boson, method, seed in product(args.jets, args.bosons, args.methods, args.seeds):
-        key = f"{boson}/{n}/{method}/{seed}"
-        if key in jobs:
-            continue
-        jobs[key] = run(boson, n, method, seed, CALLS[n])
-        keys = ("cross_section", "error", "replicas", "overweight", "training_seconds")
-        print(key, {k: round(float(jobs[key][k]), 5) for k in keys}, flush=True)
-        write(args.json, jobs)
+    end = time.monotonic() + args.seconds
+    jobs: dict[str, Row] = json.loads(args.json.read_text())["jobs"] if args.json.exists() else {}
+    wanted: list[Job] = [
+        (boson, n, args.calls or CALLS[n], method, seed, args.device)
+        for seed, n, boson, method in product(
+            args.seeds, sorted(args.jets, reverse=True), args.bosons, args.methods
+        )
+    ]
+    wanted = [job for job in wanted if name_of(job) not in jobs]
+    with multiprocessing.get_context("spawn").Pool(args.workers) as pool:
+        found = pool.imap_unordered(named, wanted)
+        for _ in wanted:
+            try:
+                key, job = found.next(max(end - time.monotonic(), 0.01) if math.isfinite(end) else None)
+            except multiprocessing.TimeoutError:
+                print("no time is left", flush=True)
+                break
+            jobs[key] = job | {"machine": args.machine}
+            keys = ("cross_section", "error", "replicas", "overweight", "training_clock")
+            print(key, {k: round(float(job[k]), 5) for k in keys}, flush=True)
+            write(args.json, jobs)
     write(args.json, jobs)
 
 
-def write(path: Path, jobs: dict[str, dict]) -> None:
+def named(job: Job) -> tuple[str, Row]:
+    """The job's key and result."""
+    return name_of(job), run(job)
+
+
+def name_of(job: Job) -> str:
+    """Boson/jets/calls/method/seed."""
+    return "/".join(str(part) for part in job[:5])
+
+
+def write(path: Path, jobs: dict[str, Row]) -> None:
     """The results so far."""
     write_json(
         path,
         {
             "title": "p p -> W, Z + jets: unweighting efficiencies",
             "command": "python benchmarks/pp_table.py",
-            "machine": "one thread of two shared cores",
+            "machine": "as the table of times says; one thread for each job",
             "tables": tables(jobs),
             "notes": [
                 "14 TeV, NNPDF31_nnlo_as_0118_luxqed, scale m_T, 66 < m_ll < 116 GeV, jets with pT > 20 GeV, "
@@ -287,8 +329,11 @@ def write(path: Path, jobs: dict[str, dict]) -> None:
                 "vegas with no or one jet is VEGAS+ on one channel, with strata. All methods sum partonic "
                 "channels at each point.",
                 "madspace: phase space of madspace 0.2.1 (Chili, one channel) with our amplitudes, "
-                "densities, cuts and VEGAS+; i-flow: 1,800 steps of 512 fresh points.",
-                "An efficiency can't exceed 1: over vegas, no gain above 1 / its efficiency is possible.",
+                "densities, cuts and VEGAS+; i-flow: steps of 512 fresh points, at least 1,800.",
+                f"flow-long: four times as many steps as flow, of "
+                f"{LONG['batch'][0]:,} to {LONG['batch'][1]:,} points.",
+                "Times are compared on one machine only; CPU seconds, without those of a GPU. An efficiency "
+                "can't exceed 1: over vegas, no gain above 1 / its efficiency is possible.",
             ],
             "jobs": jobs,
         },

@@ -5,6 +5,7 @@ import pytest
 from scipy.stats import norm
 
 from lhcflow import InputError
+from lhcflow.flows import coupling_spline
 from lhcflow.integration import Categories, ChannelGrids, FlowSettings, Integrator, MixedProposal, Sampler
 from lhcflow.integration.categories import drawn, for_unweighting
 from lhcflow.integration.channel_grids import adapted_grids
@@ -29,6 +30,12 @@ def peaks(x):
 def exact():
     inside = norm.cdf((1 - CENTRES) / SIGMAS[:, None]) - norm.cdf(-CENTRES / SIGMAS[:, None])
     return float((SHARES * HEIGHTS * 2 * np.pi * SIGMAS**2 * inside.prod(axis=1)).sum())
+
+
+def small_flow(context):
+    return coupling_spline(
+        2, context, layers=2, hidden=(16,), bins=4, domain="real", permutation="soft", seed=3
+    )
 
 
 def learned(seed=1, calls=20_000):
@@ -59,8 +66,7 @@ def test_densities_are_those_of_the_points(kind):
     grids = learned()
     proposal = grids
     if kind == "flow":
-        options = {"layers": 2, "hidden": (16,), "bins": 4, "permutation": "soft", "seed": 3}
-        flow = mixed_flow(CATEGORIES, 2, grids.probability, **options)
+        flow = mixed_flow(CATEGORIES, grids.probability, small_flow)
         proposal = MixedProposal(flow, grids)
         np.testing.assert_allclose(proposal.probability, grids.probability, rtol=1e-5)
         for p in flow.flow.parameters():
@@ -87,15 +93,29 @@ def test_grids_are_kept_where_densities_are_narrow():
 
 def test_flow_maps_the_latent_cube():
     grids = learned()
-    flow = mixed_flow(CATEGORIES, 2, grids.probability, layers=2, hidden=(16,), bins=4, seed=3)
+    flow = mixed_flow(CATEGORIES, grids.probability, small_flow)
     u = np.random.default_rng(5).random((3000, 3))
     x, jacobian = MixedProposal(flow, grids).map(u)
     np.testing.assert_allclose(MixedProposal(flow, grids).density(x), 1 / jacobian, rtol=1e-3)
 
 
-@pytest.mark.parametrize(("method", "defensive"), [("vegas", 0.0), ("flow", 0.0), ("flow", 0.2)])
-def test_integral_and_sampler(method, defensive, tmp_path):
-    settings = FlowSettings(layers=4, hidden=(32,), stages=3, steps=60, batch=256, defensive=defensive)
+@pytest.mark.parametrize(
+    ("method", "options"),
+    [
+        ("vegas", {}),
+        ("flow", {}),
+        ("flow", {"defensive": 0.2}),
+        ("flow", {"kind": "autoregressive", "layers": 2, "domain": "unit"}),
+        ("flow", {"kind": "autoregressive", "layers": 2}),
+        pytest.param("flow", {"device": "cuda"}, marks=pytest.mark.gpu),
+        pytest.param("flow", {"device": "cuda", "kind": "autoregressive"}, marks=pytest.mark.gpu),
+    ],
+)
+@pytest.mark.filterwarnings("error:trains without a CUDA graph")
+def test_integral_and_sampler(method, options, tmp_path):
+    settings = FlowSettings(
+        **{"layers": 4, "hidden": (32,), "stages": 3, "steps": 60, "batch": 256} | options
+    )
     integrator = Integrator(3, seed=6, method=method, settings=settings, categories=CATEGORIES)
     result = integrator.integrate(peaks, calls=40_000)
     assert abs(result.mean - exact()) < 4.5 * result.sdev
@@ -107,7 +127,7 @@ def test_integral_and_sampler(method, defensive, tmp_path):
     x, w = Sampler.load(tmp_path / "s.npz", peaks).sample(1000)
     proposal = result.sampler.proposal
     np.testing.assert_allclose(w, peaks(x) / proposal.density(x), rtol=2e-3)
-    assert isinstance(proposal, MixtureProposal) == bool(defensive)
+    assert isinstance(proposal, MixtureProposal) == ("defensive" in options)
 
 
 def test_unweighted_points_have_the_integrals_shares():
@@ -135,4 +155,4 @@ def test_wrong_input():
     with pytest.raises(InputError, match="labels"):
         Categories(SHARES, LABELS[:3])
     with pytest.raises(InputError, match="discrete variables"):
-        MixedProposal(mixed_flow(Categories(SHARES), 2, SHARES), ChannelGrids.even(CATEGORIES, 3))
+        MixedProposal(mixed_flow(Categories(SHARES), SHARES, small_flow), ChannelGrids.even(CATEGORIES, 3))

@@ -105,7 +105,7 @@ def test_images_with_opposite_py(process, same):
 
 @pytest.mark.parametrize("process", ["p p > e+ ve", "p p > e+ e- j", "p p > e+ ve j j"])
 def test_events_have_all_azimuths(process):
-    """Even azimuths (10 tests at 1e-5), both signs of py relative to the first jet, and the value that their points have."""
+    """Even azimuths (10 tests at 1e-5), both signs of py relative to the first jet, unchanged values."""
     f = HadronicCrossSection(process)
     rng = np.random.default_rng(9)
     u = rng.random((4000, f.dim))

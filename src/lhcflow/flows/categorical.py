@@ -85,8 +85,8 @@ class AutoregressiveCategorical(Component):
         """The one-hot encoding (n, sum of categories) of ``c`` (n, k)."""
         if c.ndim != 2 or c.shape[1] != len(self.categories):
             raise InputError(f"c must have shape (n, {len(self.categories)}), got {tuple(c.shape)}")
-        sizes = torch.tensor(self.categories, device=c.device)
-        if bool(((c < 0) | (c >= sizes)).any()):
+        captured = c.is_cuda and torch.cuda.is_current_stream_capturing()
+        if not captured and bool(((c < 0) | (c >= torch.tensor(self.categories, device=c.device))).any()):
             raise InputError(f"c must lie between 0 and {self.categories} (exclusive)")
         dtype = next(self.parameters()).dtype
         return torch.cat([_encode(c[:, j], size, dtype) for j, size in enumerate(self.categories)], -1)

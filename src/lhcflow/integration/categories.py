@@ -79,9 +79,9 @@ def for_unweighting(
     """Probabilities of categories with which most points survive unweighting.
 
     A category is best drawn in proportion to its largest weights, ``p_k max(w)_k``; as maxima fluctuate,
-    their place is taken by ``(mean of |w|^m)^(1/m)``, with the m that serves best on the half of the points
-    that did not fix it. m = 1 follows the integral, m = 2 the variance. A part of the probability, chosen
-    too, may be even: rare categories are known least.
+    their place is taken by ``(mean of |w|^m)^(1/m)``, with the m that serves best when fitted on one half of
+    the points and used on the other. m = 1 follows the integral, m = 2 the variance. A part of the
+    probability, chosen too, may be even: rare categories are known least.
 
     Parameters
     ----------
@@ -93,12 +93,11 @@ def for_unweighting(
     w = np.abs(weights)
     if not w.any():
         return probability
-    half = np.arange(len(w)) % 2 == 0
-    counts = np.bincount(number[half], minlength=size)
+    even = np.arange(len(w)) % 2 == 0
 
-    def proposed(power: float, least: float, rows: np.ndarray, counts: np.ndarray) -> np.ndarray:
-        top = w.max()
-        moment = np.bincount(number[rows], (w[rows] / top) ** power, size) / np.maximum(counts, 1)
+    def proposed(power: float, least: float, rows: np.ndarray) -> np.ndarray:
+        counts = np.bincount(number[rows], minlength=size)
+        moment = np.bincount(number[rows], (w[rows] / w.max()) ** power, size) / np.maximum(counts, 1)
         found = probability * moment ** (1 / power)
         # categories with few points keep close to what they have
         trust = counts / (counts + 20.0)
@@ -106,20 +105,19 @@ def for_unweighting(
         found = np.maximum(found, 0.05 * probability)
         return (1 - least) * found / found.sum() + least * (probability > 0) / (probability > 0).sum()
 
-    def efficiency(candidate: np.ndarray) -> float:
-        test = w[~half] * (probability / np.where(candidate > 0, candidate, 1.0))[number[~half]]
+    def efficiency(candidate: np.ndarray, rows: np.ndarray) -> float:
         # the points were drawn with the old probabilities: each counts by the ratio
-        count = candidate[number[~half]] / probability[number[~half]]
+        count = (candidate / np.where(probability > 0, probability, 1.0))[number[rows]]
+        test = w[rows] / np.where(count > 0, count, 1.0)
         order = np.argsort(-test)
         carried = np.cumsum(test[order] * count[order])
         allowed = int(np.searchsorted(carried, share * carried[-1]))
         w_max = test[order][min(allowed, len(test) - 1)]
         return float((count * np.minimum(test / w_max, 1)).sum() / count.sum())
 
-    choices = list(product((1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 12.0, 40.0), (0.0, 0.02, 0.05, 0.1)))
-    scores = [efficiency(proposed(m, least, half, counts)) for m, least in choices]
-    if max(scores) <= efficiency(probability):
+    halves = [(even, ~even), (~even, even)]
+    choices = list(product((1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 12.0, 40.0), (0.0, 0.02, 0.05)))
+    scores = [sum(efficiency(proposed(*c, fit), test) for fit, test in halves) for c in choices]
+    if max(scores) <= sum(efficiency(probability, test) for _, test in halves):
         return probability
-    everything = np.ones(len(w), dtype=bool)
-    best = choices[int(np.argmax(scores))]
-    return proposed(*best, everything, np.bincount(number, minlength=size))
+    return proposed(*choices[int(np.argmax(scores))], np.ones(len(w), dtype=bool))

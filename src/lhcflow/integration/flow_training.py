@@ -20,7 +20,9 @@ from torch import Tensor
 
 from ..errors import InputError, RunError
 from ..flows import Flow, SoftPermutation
-from ..flows.builders import coupling_spline
+from ..flows.builders import autoregressive_spline, coupling_spline
+from ..training.distributed import initialize
+from ..training.graphs import Graphed
 from ..training.losses import Batch
 from ..training.schedules import Cosine
 from ..training.trainer import Trainer
@@ -43,10 +45,13 @@ class FlowSettings:
 
     Attributes
     ----------
-    layers, hidden, bins, bound : of the rational-quadratic coupling flow. ``bins`` None takes 16 up to three
-        dimensions and 10 beyond.
-    domain : "real", with a learnable rotation in front of every second layer; or "unit", which has no
-        rotations and follows densities better that end at the edges of the cube without vanishing there.
+    kind : "coupling" layers, or "autoregressive" ones, of which two do what takes six of the others: points
+        are drawn in less time, and fitted on the CPU in more.
+    layers, hidden, bins, bound : of the flow with rational-quadratic splines. ``bins`` None takes 16 up to
+        three dimensions and 10 beyond.
+    domain : "real", with learnable rotations between layers; or "unit", which has no rotations (the order of
+        autoregressive layers alternates) and follows densities better that end at the edges of the cube
+        without vanishing there.
     divergence : name, or sum of names, see :mod:`lhcflow.integration.divergences`.
     share, most : of the calls, but at most so many or a twentieth of them, go into the training; the rest
         make the estimate.
@@ -55,8 +60,8 @@ class FlowSettings:
         stages, whose points are spread widely, are short.
     first : share of the training calls that are drawn before the flow knows anything.
     effective : share of effective points that the temperature keeps in the buffer.
-    steps : optimiser steps in each stage, and four times as many in the last one. None takes 150 up to
-        eight dimensions and 300 beyond, and more with more than 200,000 points.
+    steps : optimiser steps in each stage, and four times as many in the last one; more with more than
+        200,000 points. None takes 150 up to eight dimensions and 300 beyond.
     batch : points per step; a pair goes from its first to its second number by equal factors from stage to
         stage.
     rate : the largest learning rate of Adam.
@@ -66,10 +71,13 @@ class FlowSettings:
         helps the integral, but is also too low on their inner side, where the largest weights come from:
         without them events are unweighted more efficiently.
     clip : largest norm of a gradient.
+    device : where the flow is fitted: "cpu", "cuda", or "auto" for a GPU if there is one. Points are drawn
+        and weighed on the CPU in any case.
     decay : of the moving average of the weights over the steps of a stage, which keeps the flow from
         fitting single points: what the largest weights, and so unweighting, suffer from.
     """
 
+    kind: Literal["coupling", "autoregressive"] = "coupling"
     layers: int = 6
     hidden: tuple[int, ...] = (64, 64)
     bins: int | None = None
@@ -89,12 +97,15 @@ class FlowSettings:
     zeros: bool = True
     clip: float = 5.0
     decay: float = 0.995
+    device: str = "cpu"
 
     def __post_init__(self) -> None:
         if not 0 <= self.defensive < 1:
             raise InputError(f"defensive is a share, 0 <= share < 1, got {self.defensive}")
         if not self.growth > 0:
             raise InputError(f"growth must be positive, got {self.growth}")
+        if self.kind not in ("coupling", "autoregressive"):
+            raise InputError(f"a flow is of the kind 'coupling' or 'autoregressive', got {self.kind!r}")
         if self.domain not in ("real", "unit"):
             raise InputError(f"the domain of a flow is 'real' or 'unit', got {self.domain!r}")
         if min(np.ravel(self.batch)) < 1:
@@ -155,27 +166,34 @@ class Training:
         self._start()
         self.divergence = divergence_named(s.divergence)
         self.optimizer = torch.optim.Adam(self.flow.parameters(), lr=s.rate, betas=(0.9, 0.99), fused=True)
+        self.device = initialize(s.device)
         self.buffer = SampleBuffer(self.dim)
         self.history: list[Stage] = []
         self.beta = 0.0
 
     def _start(self) -> None:
         """Make the flow and its proposal."""
-        self.flow: Flow = coupling_spline(self.dim, **self._architecture(self.dim))
+        self.flow: Flow = self._new_flow(self.dim)
         self.proposal = FlowProposal(self.flow)
 
-    def _architecture(self, dim: int) -> dict[str, Any]:
+    def _new_flow(self, dim: int, context: int = 0) -> Flow:
         s = self.settings
-        return {
+        options: dict[str, Any] = {
             "layers": s.layers,
             "hidden": s.hidden,
             "bins": s.bins or (16 if dim <= 3 else 10),
             "domain": s.domain,
             "bound": s.bound,
-            "permutation": "soft" if s.domain == "real" else "none",
             "activation": "leaky_relu",
             "seed": self._weights_seed,
         }
+        if s.kind == "coupling":
+            return coupling_spline(
+                dim, context, permutation="soft" if s.domain == "real" else "none", **options
+            )
+        return autoregressive_spline(
+            dim, context, permutation="soft" if s.domain == "real" else "reverse", **options
+        )
 
     @property
     def done(self) -> bool:
@@ -231,15 +249,16 @@ class Training:
         self.beta = self.buffer.temperature(s.effective, self.beta)
         if not self.history:
             self._align()
-        steps = s.steps or self._default_steps()
+        steps = self._steps()
         loss = self._fit(4 * steps, floor=0.0) if final else self._fit(steps, floor=0.1)
         done = Stage(len(self.buffer), self.beta, self.buffer.effective_share(self.beta), loss, spread)
         self.history.append(done)
         return done
 
-    def _default_steps(self) -> int:
+    def _steps(self) -> int:
         """More in many dimensions, and, less than in proportion, with more points than 200,000."""
-        return round((150 if self.dim <= 8 else 300) * max(len(self.buffer) / MANY, 1.0) ** 0.75)
+        steps = self.settings.steps or (150 if self.dim <= 8 else 300)
+        return round(steps * max(len(self.buffer) / MANY, 1.0) ** 0.75)
 
     def _draw(self, f: Evaluate, calls: int) -> float:
         """Put new points from a snapshot of the flow into the buffer; their sd/I."""
@@ -274,8 +293,21 @@ class Training:
         return self.journal.fit(parts, lambda: self._fitted(steps, floor))
 
     def _fitted(self, steps: int, floor: float) -> float:
+        self._move(self.device)
+        try:
+            return self._fitted_here(steps, floor)
+        finally:
+            self._move(torch.device("cpu"))
+
+    def _move(self, device: torch.device) -> None:
+        """The flow and the optimiser's memory to a device."""
+        self.flow.to(device)
+        for memory in self.optimizer.state.values():
+            memory.update({name: value.to(device) for name, value in memory.items()})
+
+    def _fitted_here(self, steps: int, floor: float) -> float:
         s = self.settings
-        y, log_p, log_Q = self._targets()
+        y, log_p, log_Q = (t.to(self.device) for t in self._targets())
         # Half of each minibatch by weight, half at random, and the choice divided out again.
         weight = torch.exp(log_p - log_Q).double()
         chance = (0.5 + 0.5 * weight / weight.mean()).float()
@@ -298,9 +330,10 @@ class Training:
             log_q = self._log_prob(flow, y[i])
             return (inverse[i] * self.divergence(log_p[i], log_q, log_Q[i])).mean()
 
+        step = Graphed(loss)
         self.flow.train()
         batch = s.batch_size(1.0 if floor == 0 else len(self.history) / s.stages)
-        losses = [trainer.step(loss, (chooser(batch),)) for _ in range(steps)]
+        losses = [trainer.step(step, (chooser(batch),)) for _ in range(steps)]
         trainer.finish()
         self.flow.eval()
         return float(np.mean(losses[int(0.9 * steps) :]))
@@ -333,7 +366,7 @@ def _chooser(chance: Tensor, generator: torch.Generator) -> Callable[[int], Tens
     total = chance.double().cumsum(0)
 
     def choose(n: int) -> Tensor:
-        places = torch.rand(n, dtype=torch.float64, generator=generator) * total[-1]
+        places = torch.rand(n, dtype=torch.float64, generator=generator).to(total.device) * total[-1]
         return torch.searchsorted(total, places).clamp_max(len(total) - 1)
 
     return choose

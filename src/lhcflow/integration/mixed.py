@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Callable
 from typing import Any, Self
 
 import numpy as np
@@ -12,8 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..errors import InputError
-from ..flows import AutoregressiveCategorical, MixedFlow
-from ..flows.builders import coupling_spline
+from ..flows import AutoregressiveCategorical, Flow, MixedFlow
 from .categories import Categories, drawn
 from .channel_grids import ChannelGrids
 from .domains import domain_of
@@ -160,22 +160,19 @@ class MixedProposal(Proposal):
         return f"MixedProposal({len(self.categories)} categories, {self.flow!r})"
 
 
-def mixed_flow(categories: Categories, dim: int, probability: np.ndarray, **options: object) -> MixedFlow:
-    """A flow that gives the categories a probability and is the identity in the ``dim`` other variables.
+def mixed_flow(categories: Categories, probability: np.ndarray, new_flow: Callable[[int], Flow]) -> MixedFlow:
+    """A flow that gives the categories a probability, and their points a conditional flow.
 
     Parameters
     ----------
     categories : their labels are the discrete variables.
-    dim : number of continuous variables.
     probability : (k,) at the start.
-    options : of :func:`~lhcflow.flows.coupling_spline`.
+    new_flow : makes the flow of the continuous variables with a given number of context features.
     """
-    options = {"domain": "real", **options}
     # without hidden layers the networks are tables: a logit for each label given each earlier one
     categorical = AutoregressiveCategorical(categories.sizes, hidden=())
-    flow = coupling_spline(dim, context=categorical.features, **options)  # type: ignore[arg-type]
     set_probability(categorical, categories, probability)
-    return MixedFlow(categorical, flow)
+    return MixedFlow(categorical, new_flow(categorical.features))
 
 
 @torch.no_grad()

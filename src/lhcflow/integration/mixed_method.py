@@ -21,7 +21,6 @@ from .task import Task
 from .vegas import converged
 
 ITERATIONS = 5  # of the estimate
-PILOT = 0.05  # share of the calls that tune the probabilities of categories
 GRID = 0.3  # share of the training's calls that adapt the grids under the flow; they train it, too
 BINS = 32, 64  # of the grids under a flow, whose splines do the rest, and of those alone
 
@@ -73,35 +72,25 @@ def _integrate_grids(task: Task) -> Result:
 def _finish(
     task: Task, proposal: Any, rng: np.random.Generator, method: str, broad: Proposal | None = None
 ) -> Result:
-    """Estimates from fresh points with the calls that are left, but for those that tune the sampler.
+    """Estimates from fresh points with the calls that are left; the same points tune the sampler.
 
     The sampler's points come in part from the proposal `broad`, if there is one.
     """
-    pilot = max(int(PILOT * task.calls), 1000)
-    size = max((task.left - pilot) // ITERATIONS, 100)
-    estimates = []
+    size = max(task.left // ITERATIONS, 100)
+    estimates, numbers, weights = [], [], []
     for _ in range(ITERATIONS):
-        estimates.append(_estimate(task, proposal, size, rng))
+        x, density = proposal.sample(size, rng)
+        w = task.driver(x) / density
+        estimates.append(Estimate(np.array([w.mean()]), np.array([[w.var(ddof=1) / size]]), size))
+        numbers.append(proposal.categories.number(x[:, 0]))
+        weights.append(w)
         if (task.rtol or task.atol) and converged(combine(estimates), task.rtol, task.atol):
             break
-    sampled = _tuned(task, proposal, pilot, rng)
+    tuned = for_unweighting(np.concatenate(numbers), np.concatenate(weights), proposal.probability)
+    sampled = proposal.with_probability(tuned)
     if broad is not None:
         share = task.settings.defensive
         sampled = MixtureProposal([sampled, broad], [1 - share, share])
     sampler = Sampler(sampled, task.integrand, seed=task.seeds[3])
     # weighted by calls: with rare large weights the errors correlate with the means
     return combine(estimates, weighted=False, sampler=sampler, method=method)
-
-
-def _estimate(task: Task, proposal: Proposal, calls: int, rng: np.random.Generator) -> Estimate:
-    x, density = proposal.sample(calls, rng)
-    weights = task.driver(x) / density
-    return Estimate(np.array([weights.mean()]), np.array([[weights.var(ddof=1) / calls]]), calls)
-
-
-def _tuned(task: Task, proposal: Any, calls: int, rng: np.random.Generator) -> Any:
-    """The proposal with probabilities of categories that serve unweighting."""
-    x, density = proposal.sample(calls, rng)
-    number = proposal.categories.number(x[:, 0])
-    weights = task.driver(x) / density
-    return proposal.with_probability(for_unweighting(number, weights, proposal.probability))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
@@ -31,7 +32,7 @@ class MixedTraining(Training):
     def _start(self) -> None:
         d = self.dim - 1
         grids = ChannelGrids.even(self.categories, self.dim)
-        flow = mixed_flow(self.categories, d, grids.probability, **self._architecture(d))
+        flow = mixed_flow(self.categories, grids.probability, partial(self._new_flow, d))
         self.flow: Any = flow
         self.proposal: Any = MixedProposal(flow, grids)
         self._labels = torch.as_tensor(self.categories.labels)
@@ -40,6 +41,10 @@ class MixedTraining(Training):
         """Put :class:`ChannelGrids` under the flow, and start with their probabilities."""
         set_probability(self.flow.categorical, self.categories, grid.probability)
         self.proposal = MixedProposal(self.flow, grid)
+
+    def _move(self, device: torch.device) -> None:
+        super()._move(device)
+        self._labels = self._labels.to(device)
 
     def _align(self) -> None:
         """Nothing: principal axes of all categories together belong to none."""
