@@ -10,6 +10,7 @@ from scipy.spatial.transform import Rotation
 
 from lhcflow import InputError
 from lhcflow.flows import Permutation, SoftPermutation
+from lhcflow.flows.permutations import exponential
 
 
 def test_orders() -> None:
@@ -51,6 +52,18 @@ def test_rotations_are_orthogonal_and_random_ones_follow_the_seed(dim: int) -> N
     assert torch.equal(rotation, two.rotation().detach())
     assert dim == 1 or not torch.allclose(rotation, other.rotation())
     assert torch.equal(SoftPermutation(dim).rotation(), torch.eye(dim))
+
+
+def test_exponential_without_waiting_for_the_device() -> None:
+    """What CUDA takes, against torch, with its gradient; rotations by up to pi in all planes."""
+    for dim in (2, 13):
+        matrix = torch.randn(dim, dim, dtype=torch.float64, generator=torch.Generator().manual_seed(dim))
+        skew = ((matrix - matrix.T) * np.pi / (matrix - matrix.T).abs().sum(0).max()).requires_grad_()
+        found, expected = exponential(skew), torch.matrix_exp(skew)
+        torch.testing.assert_close(found, expected, atol=1e-12, rtol=0)
+        weight = torch.linspace(-1, 1, dim, dtype=torch.float64)
+        gradients = [torch.autograd.grad((m @ weight).pow(3).sum(), skew)[0] for m in (found, expected)]
+        torch.testing.assert_close(*gradients, atol=1e-10, rtol=0)
 
 
 @pytest.mark.parametrize("axis", [[1.0, 0.0, 0.0], [0.3, -0.2, 0.9]])

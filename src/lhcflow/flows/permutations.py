@@ -130,7 +130,7 @@ class SoftPermutation(Bijection):
         rows, columns = self.pairs
         skew = self.angles.new_zeros(self.dim, self.dim).index_put((rows, columns), self.angles)
         skew = skew - skew.T
-        return _exponential(skew) if skew.is_cuda else torch.matrix_exp(skew)
+        return exponential(skew) if skew.is_cuda else torch.matrix_exp(skew)
 
     def forward(
         self, x: Float[Tensor, "n dim"], context: Float[Tensor, "n context"] | None = None
@@ -157,7 +157,7 @@ class SoftPermutation(Bijection):
         return f"dim={self.dim}, domain={self.domain!r}"
 
 
-def _exponential(matrix: Float[Tensor, "dim dim"]) -> Float[Tensor, "dim dim"]:
+def exponential(matrix: Float[Tensor, "dim dim"]) -> Float[Tensor, "dim dim"]:
     """exp of a matrix by scaling and squaring, in float64.
 
     ``torch.matrix_exp`` chooses its degree by the norm, for which it waits for the device: no CUDA graph
