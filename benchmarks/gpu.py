@@ -166,7 +166,7 @@ def main() -> None:
     )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 256, 4096])
-    parser.add_argument("--showers", type=int, nargs="+", default=[1, 256, 10_000, 100_000])
+    parser.add_argument("--showers", type=int, nargs="+", default=[256, 10_000])
     parser.add_argument("--json", type=Path, default=Path("docs/results/gpu.json"))
     args = parser.parse_args()
     if not torch.cuda.is_available():

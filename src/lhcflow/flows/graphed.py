@@ -17,7 +17,7 @@ from torch import Tensor
 
 Tensors = tuple[Tensor, ...]
 KEPT = 4
-LARGEST = 1 << 22  # elements of an argument; beyond, launches matter little and graphs hold much memory
+LARGEST = 1 << 23  # elements of an argument; beyond, launches matter little and graphs hold much memory
 # A process captures one graph at a time; and copying, replaying and copying belong together.
 _lock = threading.RLock()
 

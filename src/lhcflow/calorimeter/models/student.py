@@ -70,6 +70,8 @@ class GuidedDistillation:
 
     In evaluation mode the loss is KL(student || teacher) instead, in nats: what a validation monitors.
 
+    A batch is data and conditions as the teacher was trained on, and latent points.
+
     Parameters
     ----------
     teacher : a flow of masked splines fast in density; it is copied, and not changed.
@@ -79,11 +81,10 @@ class GuidedDistillation:
         self.teacher = copy.deepcopy(teacher).eval().requires_grad_(False)
 
     def __call__(self, model: Any, batch: Batch) -> Tensor:
-        x, context = batch[:2]
-        if x is None or context is None:
-            raise InputError("distillation needs data of the teacher and their conditions")
+        x, context, z = batch
+        if x is None or context is None or z is None:
+            raise InputError("distillation needs data of the teacher, their conditions and latent points")
         self.teacher.to(x.device)
-        z = self.teacher.base.sample(len(x))
         made = walk(model, z, context, inverse=True)
         taught = walk(self.teacher, made.data, context, inverse=False)
         if not model.training:
@@ -177,10 +178,15 @@ def distill(
     if student is None:
         student = new_student(teacher, hidden, settings.seed)
     data = showers_for(teacher, incident, voxels)
+
+    def batch(rows: tuple[Tensor, ...], generator: torch.Generator) -> Batch:
+        x, context = teacher.voxels.batch(rows, generator)
+        return x, context, torch.randn(x.shape, generator=generator, dtype=x.dtype)
+
     history = train(
         student.voxels.flow,
         data,
-        teacher.voxels.batch,
+        batch,
         settings,
         loss=GuidedDistillation(teacher.voxels.flow),
         checkpoint=checkpoint_in(folder, "student"),

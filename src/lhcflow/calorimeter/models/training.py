@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from ...errors import InputError
-from ...training import History, Loss, fit, negative_log_likelihood
+from ...training import Graphed, History, Loss, fit, negative_log_likelihood
 from ...training.batches import Batch, Transform
 from .reflections import Reflections
 
@@ -77,7 +77,8 @@ def train(
     model : what the loss takes.
     data : tensors with one row per shower, raw.
     transform : raw rows to what the loss takes, with new noise on every access.
-    settings, loss, average, checkpoint, resume : see :func:`lhcflow.training.fit`.
+    settings, average, checkpoint, resume : see :func:`lhcflow.training.fit`.
+    loss : as there; on a GPU as a graph, see :class:`lhcflow.training.Graphed`.
     deadline : when to stop; the model then has its best weights so far.
 
     Raises
@@ -94,7 +95,7 @@ def train(
         return fit(
             model,
             tuple(t[kept] for t in data),
-            loss,
+            Graphed(loss),
             validation=tuple(t[held] for t in data),
             epochs=settings.epochs,
             batch_size=settings.batch_size,
