@@ -11,7 +11,7 @@ published; a network that sees the logarithms of normalised voxels, and reflects
 trees, which see the CaloChallenge's features and what :func:`occupancy` gives.
 
 Models, samples and results in --folder are taken, not made again; several processes may work in it, each with
---samples and --levels of its own. The JSON file has all that is there.
+--samples and --levels of its own (none: only models and samples). The JSON file has all that is there.
 """
 
 from __future__ import annotations
@@ -325,6 +325,7 @@ def main() -> None:
         (n, n // 4, n // 2) if level in GROWTH and name in (FLOOR, HITFLOW) else (n,)
     )
     for name in args.samples:
+        folder.sample(name)
         for level in args.levels:
             for size in sizes(name, level):
                 folder.result(name, level, size, make=True)
