@@ -141,10 +141,9 @@ class Trainer:
             )
         if value is None:
             raise InputError("can't train on a batch without rows")
-        number = value.item()
         gradients = [p.grad for p in self.parameters if p.grad is not None]
         norm = nn.utils.get_total_norm(gradients, foreach=True)
-        size = norm.item()
+        number, size = torch.stack([value, norm]).tolist()  # together: a GPU is waited for once
         if not (math.isfinite(number) and math.isfinite(size)):
             self._stop(number)
         if self.clip is not None and size > self.clip:
