@@ -1,7 +1,8 @@
 """p p -> W+, W-, Z + 0 to 3 jets: unweighting efficiencies of multichannel VEGAS, i-flow and our flow.
 
     python benchmarks/pp_table.py [--jets 0 1 2] [--bosons W+ Z W-] [--methods vegas flow i-flow] [--seeds 0]
-        [--calls N] [--device cpu] [--workers 1] [--seconds S] [--machine NAME] [--json F]
+        [--calls N] [--jobs W+/2/500000/flow/0] [--device cpu] [--workers 1] [--seconds S] [--machine NAME]
+        [--json F]
 
 14 TeV, NNPDF31_nnlo_as_0118_luxqed, scale m_T, 66 < m_ll < 116 GeV, jets with pT > 20 GeV, |eta| < 6 and
 Delta R > 0.4. All on the same map of phase space (`BosonJets`, channel weights optimised beforehand):
@@ -53,15 +54,21 @@ PUBLISHED = {  # 2001.10028: Sherpa, i-flow
     "Z": ((0.31, 0.38), (0.036, 0.10), (1.5e-2, 1.4e-2), (4.7e-3, 2.4e-3)),
 }
 CALLS = {0: 100_000, 1: 200_000, 2: 500_000, 3: 500_000}
-LONG = {"steps": 600, "batch": (1024, 8192)}  # of flow-long
+LONG = {"steps": 240, "batch": (1024, 8192)}  # of flow-long
 POINTS, N_OPT = 100_000, 2000
 ROWS = 20_000
-Job = tuple[str, int, int, str, int, str]  # boson, jets, calls, method, seed, device
 
 
-def run(job: Job) -> dict[str, object]:
-    """Train, then weigh fresh points; calls and CPU seconds of the channels' optimisation included."""
-    boson, jets, calls, method, seed, device = job
+def run(name: str, device: str) -> dict[str, object]:
+    """Train, then weigh fresh points; calls and CPU seconds of the channels' optimisation included.
+
+    Parameters
+    ----------
+    name : boson/jets/calls/method/seed.
+    device : that fits our flow.
+    """
+    boson, method = name.split("/")[::3]
+    jets, calls, seed = (int(name.split("/")[i]) for i in (1, 2, 4))
     torch.set_num_threads(1)
     process = f"p p > {LEPTONS[boson]}{' j' * jets}"
     start, clock = time.process_time(), time.perf_counter()
@@ -217,7 +224,7 @@ def tables(jobs: dict[str, Row]) -> list[dict[str, object]]:
         of = {m: [j for k, j in jobs.items() if k.startswith(f"{head}/{m}/")] for m in METHODS}
         if not of[method]:
             continue
-        name = f"{boson} + {n} jet{'s' * (n != '1')}, {int(calls):,} calls"
+        name = f"{boson} + {n} jet{'s' * (n != '1')}"
         job = averaged(of[method])
         vegas = averaged(of["vegas"]) if of["vegas"] and method != "vegas" else None
         pull = gain = even = faster = faster_capped = None
@@ -235,7 +242,7 @@ def tables(jobs: dict[str, Row]) -> list[dict[str, object]]:
         sigma = (job["cross_section"], job["error"])
         spread = (job["lowest"], job["highest"])
         over = (job["overweight"], job["overweight_error"], job["overweight_1e-2"])
-        start = (name, method, job["seeds"], pull, *sigma)
+        start = (name, method, int(calls), job["seeds"], pull, *sigma)
         first.append([*start, job["replicas"], *spread, gain, *over, job["spread"], published])
         times = (1e6 * job["seconds_per_point"], 1e6 * event, faster, 1e6 * capped, faster_capped)
         second.append([name, method, job["machine"], job["calls"], job["training_seconds"], *times, even])
@@ -243,8 +250,8 @@ def tables(jobs: dict[str, Row]) -> list[dict[str, object]]:
         {
             "title": "Efficiencies",
             "columns": [
-                "process", "method", "seeds", "pull", "cross section / pb", "error / pb", "efficiency",
-                "lowest", "highest", "times vegas", "overweight 0.1 %", "its error", "overweight 1 %",
+                "process", "method", "calls", "seeds", "pull", "cross section / pb", "error / pb",
+                "efficiency", "lowest", "highest", "times vegas", "overweight 0.1 %", "its error", "overweight 1 %",
                 "sd / mean", "published"
             ],
             "rows": first,
@@ -268,6 +275,7 @@ def main() -> None:
     parser.add_argument("--methods", nargs="+", default=["vegas", "flow", "i-flow"], choices=METHODS)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--calls", type=int, help="instead of those of each number of jets")
+    parser.add_argument("--jobs", nargs="+", help="instead of all of the above: names as in the file")
     parser.add_argument("--device", default="cpu", help="that fits our flow: cpu, cuda or auto")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=math.inf)
@@ -276,13 +284,11 @@ def main() -> None:
     args = parser.parse_args()
     end = time.monotonic() + args.seconds
     jobs: dict[str, Row] = json.loads(args.json.read_text())["jobs"] if args.json.exists() else {}
-    wanted: list[Job] = [
-        (boson, n, args.calls or CALLS[n], method, seed, args.device)
-        for seed, n, boson, method in product(
-            args.seeds, sorted(args.jets, reverse=True), args.bosons, args.methods
-        )
+    names = args.jobs or [
+        f"{boson}/{n}/{args.calls or CALLS[n]}/{method}/{seed}"
+        for n, boson, method, seed in product(args.jets, args.bosons, args.methods, args.seeds)
     ]
-    wanted = [job for job in wanted if name_of(job) not in jobs]
+    wanted = [(name, args.device) for name in names if name not in jobs]
     with multiprocessing.get_context("spawn").Pool(args.workers) as pool:
         found = pool.imap_unordered(named, wanted)
         for _ in wanted:
@@ -298,14 +304,9 @@ def main() -> None:
     write(args.json, jobs)
 
 
-def named(job: Job) -> tuple[str, Row]:
-    """The job's key and result."""
-    return name_of(job), run(job)
-
-
-def name_of(job: Job) -> str:
-    """Boson/jets/calls/method/seed."""
-    return "/".join(str(part) for part in job[:5])
+def named(job: tuple[str, str]) -> tuple[str, Row]:
+    """The job's name and result."""
+    return job[0], run(*job)
 
 
 def write(path: Path, jobs: dict[str, Row]) -> None:
@@ -330,7 +331,7 @@ def write(path: Path, jobs: dict[str, Row]) -> None:
                 "channels at each point.",
                 "madspace: phase space of madspace 0.2.1 (Chili, one channel) with our amplitudes, "
                 "densities, cuts and VEGAS+; i-flow: steps of 512 fresh points, at least 1,800.",
-                f"flow-long: four times as many steps as flow, of "
+                f"flow-long: {LONG['steps']} steps for each stage instead of {CHANNELS.steps}, of "
                 f"{LONG['batch'][0]:,} to {LONG['batch'][1]:,} points.",
                 "Times are compared on one machine only; CPU seconds, without those of a GPU. An efficiency "
                 "can't exceed 1: over vegas, no gain above 1 / its efficiency is possible.",

@@ -10,8 +10,9 @@ is a divergence in the flat form of :mod:`.divergences`, on minibatches that fav
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Literal
 
 import numpy as np
@@ -34,6 +35,7 @@ from .proposal import Proposal
 from .vegas_map import VegasMap
 
 MANY = 200_000  # points from which on a fit takes more steps
+TOGETHER = 50  # batches that are chosen together
 
 Evaluate = Callable[[np.ndarray], np.ndarray]
 """From points (n, dim) to the values (n,) of the integrand that drive the adaptation, all finite."""
@@ -333,7 +335,7 @@ class Training:
         step = Graphed(loss)
         self.flow.train()
         batch = s.batch_size(1.0 if floor == 0 else len(self.history) / s.stages)
-        losses = [trainer.step(step, (chooser(batch),)) for _ in range(steps)]
+        losses = [trainer.step(step, (rows,)) for rows in islice(_batches(chooser, batch), steps)]
         trainer.finish()
         self.flow.eval()
         return float(np.mean(losses[int(0.9 * steps) :]))
@@ -370,6 +372,12 @@ def _chooser(chance: Tensor, generator: torch.Generator) -> Callable[[int], Tens
         return torch.searchsorted(total, places).clamp_max(len(total) - 1)
 
     return choose
+
+
+def _batches(choose: Callable[[int], Tensor], size: int) -> Iterator[Tensor]:
+    """Row numbers (size,), many batches at a time: each choice waits for a GPU once."""
+    while True:
+        yield from choose(size * TOGETHER).split(size)
 
 
 def _proper(axes: np.ndarray) -> np.ndarray:
