@@ -251,8 +251,8 @@ def tables(jobs: dict[str, Row]) -> list[dict[str, object]]:
             "title": "Efficiencies",
             "columns": [
                 "process", "method", "calls", "seeds", "pull", "cross section / pb", "error / pb",
-                "efficiency", "lowest", "highest", "times vegas", "overweight 0.1 %", "its error", "overweight 1 %",
-                "sd / mean", "published"
+                "efficiency", "lowest", "highest", "times vegas", "overweight 0.1 %", "its error",
+                "overweight 1 %", "sd / mean", "published"
             ],
             "rows": first,
         },

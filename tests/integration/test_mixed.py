@@ -105,10 +105,9 @@ def test_flow_maps_the_latent_cube():
         ("vegas", {}),
         ("flow", {}),
         ("flow", {"defensive": 0.2}),
-        ("flow", {"kind": "autoregressive", "layers": 2, "domain": "unit"}),
-        ("flow", {"kind": "autoregressive", "layers": 2}),
+        ("flow", {"domain": "unit"}),
         pytest.param("flow", {"device": "cuda"}, marks=pytest.mark.gpu),
-        pytest.param("flow", {"device": "cuda", "kind": "autoregressive"}, marks=pytest.mark.gpu),
+        pytest.param("flow", {"device": "cuda", "domain": "unit"}, marks=pytest.mark.gpu),
     ],
 )
 @pytest.mark.filterwarnings("error:trains without a CUDA graph")

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from ..errors import InputError, RunError
 from ..flows import Flow, SoftPermutation
-from ..flows.builders import autoregressive_spline, coupling_spline
+from ..flows.builders import coupling_spline
 from ..training.distributed import initialize
 from ..training.graphs import Graphed
 from ..training.losses import Batch
@@ -47,13 +47,10 @@ class FlowSettings:
 
     Attributes
     ----------
-    kind : "coupling" layers, or "autoregressive" ones, of which two do what takes six of the others: points
-        are drawn in less time, and fitted on the CPU in more.
-    layers, hidden, bins, bound : of the flow with rational-quadratic splines. ``bins`` None takes 16 up to
-        three dimensions and 10 beyond.
-    domain : "real", with learnable rotations between layers; or "unit", which has no rotations (the order of
-        autoregressive layers alternates) and follows densities better that end at the edges of the cube
-        without vanishing there.
+    layers, hidden, bins, bound : of the rational-quadratic coupling flow. ``bins`` None takes 16 up to three
+        dimensions and 10 beyond.
+    domain : "real", with a learnable rotation in front of every second layer; or "unit", which has no
+        rotations and follows densities better that end at the edges of the cube without vanishing there.
     divergence : name, or sum of names, see :mod:`lhcflow.integration.divergences`.
     share, most : of the calls, but at most so many or a twentieth of them, go into the training; the rest
         make the estimate.
@@ -79,7 +76,6 @@ class FlowSettings:
         fitting single points: what the largest weights, and so unweighting, suffer from.
     """
 
-    kind: Literal["coupling", "autoregressive"] = "coupling"
     layers: int = 6
     hidden: tuple[int, ...] = (64, 64)
     bins: int | None = None
@@ -106,8 +102,6 @@ class FlowSettings:
             raise InputError(f"defensive is a share, 0 <= share < 1, got {self.defensive}")
         if not self.growth > 0:
             raise InputError(f"growth must be positive, got {self.growth}")
-        if self.kind not in ("coupling", "autoregressive"):
-            raise InputError(f"a flow is of the kind 'coupling' or 'autoregressive', got {self.kind!r}")
         if self.domain not in ("real", "unit"):
             raise InputError(f"the domain of a flow is 'real' or 'unit', got {self.domain!r}")
         if min(np.ravel(self.batch)) < 1:
@@ -180,21 +174,17 @@ class Training:
 
     def _new_flow(self, dim: int, context: int = 0) -> Flow:
         s = self.settings
-        options: dict[str, Any] = {
-            "layers": s.layers,
-            "hidden": s.hidden,
-            "bins": s.bins or (16 if dim <= 3 else 10),
-            "domain": s.domain,
-            "bound": s.bound,
-            "activation": "leaky_relu",
-            "seed": self._weights_seed,
-        }
-        if s.kind == "coupling":
-            return coupling_spline(
-                dim, context, permutation="soft" if s.domain == "real" else "none", **options
-            )
-        return autoregressive_spline(
-            dim, context, permutation="soft" if s.domain == "real" else "reverse", **options
+        return coupling_spline(
+            dim,
+            context,
+            layers=s.layers,
+            hidden=s.hidden,
+            bins=s.bins or (16 if dim <= 3 else 10),
+            domain=s.domain,
+            bound=s.bound,
+            permutation="soft" if s.domain == "real" else "none",
+            activation="leaky_relu",
+            seed=self._weights_seed,
         )
 
     @property
