@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..flows import AutoregressiveAffine, Bijection, Flow, Permutation, StandardNormal, coupling_spline
-from ..training import Graphed, History, fit, negative_log_likelihood
+from ..training import Graphed, History, distributed, fit, negative_log_likelihood
 from .limits import Limits
 from .preprocessing import Preprocessing
 
@@ -33,7 +33,8 @@ class ConditionalDensity(BaseEstimator):
     ----------
     flow : "coupling" (rational-quadratic splines, 1906.04032) or "maf" (affine masked autoregressive,
         1705.07057).
-    layers, hidden, bins : of the flow; ``bins`` only of splines.
+    layers, hidden, activation, bins : of the flow; ``bins`` only of splines. Densities are smooth, and so are
+        flows with "silu"; they are closer to the truth than with "relu", which takes half the time on CPU.
     epochs, batch_size, learning_rate, schedule : of the training with Adam.
     best : number of epochs, those with the lowest validation loss, whose weights are averaged.
     validation_fraction : share of the events that chooses the epochs.
@@ -55,6 +56,7 @@ class ConditionalDensity(BaseEstimator):
         flow: Literal["coupling", "maf"] = "coupling",
         layers: int = 4,
         hidden: Sequence[int] = (64, 64),
+        activation: str = "silu",
         bins: int = 8,
         epochs: int = 20,
         batch_size: int = 1024,
@@ -69,6 +71,7 @@ class ConditionalDensity(BaseEstimator):
         self.flow = flow
         self.layers = layers
         self.hidden = hidden
+        self.activation = activation
         self.bins = bins
         self.epochs = epochs
         self.batch_size = batch_size
@@ -90,6 +93,7 @@ class ConditionalDensity(BaseEstimator):
             "flow": "maf",
             "layers": 15,
             "hidden": (128,),
+            "activation": "relu",
             "epochs": 100,
             "batch_size": 256,
             "learning_rate": 1e-4,
@@ -111,18 +115,19 @@ class ConditionalDensity(BaseEstimator):
         self.limits_ = Limits(X, m) if limits is None else limits
         self.preprocessing_ = Preprocessing(X, m, self.limits_)
         self.mean_, self.scale_ = float(m.mean()), max(float(m.std()), 1e-12)
-        z = torch.as_tensor(self.preprocessing_.forward(X, m)[0], dtype=torch.float32)
+        device = distributed.initialize(self.device or "cpu")
+        z = torch.as_tensor(self.preprocessing_.forward(X, m)[0], dtype=torch.float32).to(device)
+        context = self._context(m).to(device)
         more = np.random.SeedSequence((self.seed, 0xE5)).generate_state(self.members - 1) >> 1
-        trained = [self._train(z, self._context(m), seed) for seed in (self.seed, *more.tolist())]
+        trained = [self._train(z, context, seed) for seed in (self.seed, *more.tolist())]
         self.flows_, self.histories_ = (list(part) for part in zip(*trained, strict=True))
         return self
 
     def _train(self, z: Tensor, context: Tensor, seed: int) -> tuple[Flow, History]:
         """One member, of preprocessed features (n, features) and standardised masses (n, 1)."""
-        flow = self._build(z.shape[1], seed)
-        order = torch.as_tensor(
-            np.random.default_rng(np.random.SeedSequence((seed, 0xDE))).permutation(len(z))
-        )
+        flow = self._build(z.shape[1], seed).to(z.device)
+        rng = np.random.default_rng(np.random.SeedSequence((seed, 0xDE)))
+        order = torch.as_tensor(rng.permutation(len(z)), device=z.device)
         z, context = z[order], context[order]
         held = max(int(self.validation_fraction * len(z)), 1)
         history = fit(
@@ -139,7 +144,6 @@ class ConditionalDensity(BaseEstimator):
             average="best",
             best=self.best,
             seed=seed,
-            device=self.device,
             progress=False,
         )
         return flow.cpu().eval().requires_grad_(False), history
@@ -185,6 +189,7 @@ class ConditionalDensity(BaseEstimator):
                 context=1,
                 layers=self.layers,
                 hidden=self.hidden,
+                activation=self.activation,
                 bins=self.bins,
                 domain="real",
                 seed=seed,
@@ -196,7 +201,9 @@ class ConditionalDensity(BaseEstimator):
                 for layer in range(self.layers):
                     if layer and dim > 1:
                         bijections.append(Permutation.reverse(dim))
-                    bijections.append(AutoregressiveAffine(dim, context=1, hidden=self.hidden))
+                    bijections.append(
+                        AutoregressiveAffine(dim, context=1, hidden=self.hidden, activation=self.activation)
+                    )
             return Flow(bijections, StandardNormal(dim))
         raise InputError(f'flow must be "coupling" or "maf", got {self.flow!r}')
 

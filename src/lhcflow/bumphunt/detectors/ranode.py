@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ...errors import InputError
 from ...flows import autoregressive_spline, coupling_spline
-from ...training import Batch, Graphed, fit
+from ...training import Batch, Graphed, distributed, fit
 from .base import Array, Training
 from .generative import GenerativeDetector
 
@@ -92,14 +92,15 @@ class RAnode(GenerativeDetector):
         t, log_det = self._logit(m)
         background = self.density_.latent_log_prob(z, m) + self.mass_.log_prob(m) - log_det
         rows = torch.as_tensor(np.column_stack([z, t, background]), dtype=torch.float32)
+        rows = rows.to(distributed.initialize(self.device or "cpu"))
         self.signals_ = [self._train_signal(rows, self._seed(20 + i)) for i in range(self.members)]
         self.fraction_ = float(np.mean([torch.sigmoid(s.log_odds()) for s in self.signals_]))
 
     def _train_signal(self, rows: Tensor, seed: int) -> _Signal:
         signal = _Signal(
             rows.shape[1] - 2, self.fraction, self.learn_fraction, self.layers, self.hidden, self.bins, seed
-        )
-        order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))
+        ).to(rows.device)
+        order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed)).to(rows.device)
         held = max(int(self.validation_fraction * len(rows)), 1)
         fit(
             signal,
@@ -114,7 +115,6 @@ class RAnode(GenerativeDetector):
             average="best",
             best=self.best,
             seed=seed,
-            device=self.device,
             progress=False,
         )
         return signal.cpu().eval().requires_grad_(False)
