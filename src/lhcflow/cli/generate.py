@@ -13,7 +13,7 @@ import typer
 
 from ..errors import InputError
 from .dask_option import dask_client
-from .options import Force, Json, Quiet, Resume, Seed, check_json, console
+from .options import Device, Force, Json, Quiet, Resume, Seed, check_json, console
 from .report import print_table, print_warnings
 
 if TYPE_CHECKING:
@@ -104,6 +104,7 @@ def generate(
     dask: Annotated[
         str | None, typer.Option(metavar="URL", help="Dask scheduler to unweight on: tcp://host:8786.")
     ] = None,
+    device: Device = "cpu",
     seed: Seed = 0,
     out: Annotated[
         Path | None,
@@ -137,7 +138,16 @@ def generate(
 
     def setup(phase_space: PhaseSpace) -> list[EventGenerator]:
         first = EventGenerator(
-            process, beams, limits, phase_space.value, methods[0], seed, alpha_s, pdf=pdf, scale=scale
+            process,
+            beams,
+            limits,
+            phase_space.value,
+            methods[0],
+            seed,
+            alpha_s,
+            pdf=pdf,
+            scale=scale,
+            device=device,
         )
         return [first, *(first.with_method(m) for m in methods[1:])]
 

@@ -7,6 +7,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, Protocol, Self
 
@@ -91,6 +92,9 @@ class EventGenerator:
         Of the channels; by default they are optimised before the integration.
     settings : FlowSettings, optional
         The flow and its training; by default those of the cross section, see :mod:`.flow_settings`.
+    device : str, optional
+        Where the flow is fitted, instead of that of `settings`: "cpu", "cuda", or "auto" for a GPU if there
+        is one.
     pdf, scale : of processes with protons, see :class:`HadronicCrossSection`.
 
     Examples
@@ -117,6 +121,7 @@ class EventGenerator:
         *,
         pdf: str | Pdf | None = None,
         scale: str | float | None = None,
+        device: str | None = None,
     ) -> None:
         if method not in ("auto", "vegas", "flow", "bare"):
             raise InputError(f"method must be 'auto', 'vegas', 'flow' or 'bare', got {method!r}")
@@ -141,7 +146,8 @@ class EventGenerator:
         self.setup_seconds = time.perf_counter() - start
         #: The integrand on the unit cube, in pb.
         self.cross_section: DifferentialCrossSection = f
-        self._settings = settings or f.flow_settings
+        settings = settings or f.flow_settings
+        self._settings = replace(settings, device=device or settings.device)
         self._result: Result | None = None
 
     def with_method(self, method: Method) -> EventGenerator:
