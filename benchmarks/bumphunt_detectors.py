@@ -72,12 +72,14 @@ VARIANTS: dict[str, dict] = {
     "learned w": {"learn_fraction": True, "fraction": 0.01},
 }
 LARGE = {"batch_size": 4096, "learning_rate": 6e-3, "epochs": 12}
-DENSITY = {"members": 4, **LARGE}
-WEAK_DENSITY = {"members": 8, **LARGE}
+DENSITY = {"members": 2, **LARGE}
+WEAK_DENSITY = {"members": 4, **LARGE}
 """Densities of the background in large batches; more of them for few signal events among a million."""
 NOISE_MEMBERS = 20
 """Classifiers in an ensemble where most features say nothing; elsewhere the default of 10."""
-RANODE = {"batch_size": 4096, "learning_rate": 3e-3}
+WEAK_RANODE = {"batch_size": 4096, "learning_rate": 1e-2}
+LEARNED_SEEDS = 3
+"""Seeds with a learned signal fraction, which costs as much as all of R-ANODE again."""
 
 
 def seeded(*numbers: int) -> int:
@@ -136,7 +138,7 @@ def scores(
     before = 0.0
     if name in ("CATHODE", "LaCATHODE", "R-ANODE", "ANODE"):
         trained, before = density(toy, background, shared if weak else signal, seed, weak, device)
-        settings |= (RANODE | {"device": device}) if name == "R-ANODE" else {}
+        settings |= (WEAK_RANODE | {"device": device}) if weak else {}
         settings["density"] = FrozenEstimator(trained)
     elif name in ("idealized", "supervised"):
         n = int(PURE * background * background_fraction(*REGION))
@@ -187,7 +189,8 @@ def jobs_of(samples: list[str], background: int, signal: int, seeds: int, weak: 
                         yield key, "default", weak_n, n, method, seed, max(weak)
                 continue
             for method in METHODS[sample]:
-                if method.startswith("exact") and seed:
+                last = 1 if method.startswith("exact") else LEARNED_SEEDS if "learned" in method else seeds
+                if seed >= last:
                     continue
                 size = ANY if method.startswith("exact") else f"{background}+{signal}"
                 yield f"{sample}/{size}/{method}/{seed}", sample, background, signal, method, seed, None

@@ -38,8 +38,10 @@ def report(jobs: dict[str, dict], commands: list[str]) -> dict:
             "Max SIC: among cuts whose FPR is known to 20 %. Ratios: medians over the seeds, seed by seed.",
             f"Idealized: {PURE} background events per event of the data. Supervised: trained with these and"
             f" {SUPERVISED_SIGNAL:,} further signal events.",
-            "Few signal events: half of the test events; flows of 32 units a layer and batches of 4096.",
-            "CPU s: of the classifier or the second density, without the shared density of the background.",
+            "Background: the mean of 2 flows, of 4 for few signal events, in batches of 4096; 10 classifiers"
+            " in an ensemble, 20 with noise features. Few signal events: half of the test events.",
+            "CPU s: of the classifier or the second density, without the shared density of the background"
+            " (waiting for a GPU counts too).",
             "Jobs on " + ", ".join(f"{name}: {n}" for name, n in sorted(machines.items())) + ".",
         ],
         "commands": commands,

@@ -56,7 +56,7 @@ class RAnode(GenerativeDetector):
         bins: int = 8,
         epochs: int = 40,
         batch_size: int = 1024,
-        learning_rate: float = 1e-3,
+        learning_rate: float = 5e-3,
         best: int = 10,
         validation_fraction: float = 0.2,
         members: int = 4,
