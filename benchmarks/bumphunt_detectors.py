@@ -7,7 +7,7 @@ already are not run again. One density of the background per seed is shared by a
 Methods are scored on test events of the signal region that nobody trains on, the same for all.
 
 --workers processes share the seeds. --device is where flows are trained. After --seconds no job begins.
---add takes over the jobs of other files, made on another machine.
+--add takes over the jobs of other files, made by parts of the same command on other machines.
 """
 
 import os
@@ -20,7 +20,6 @@ import json
 import math
 import multiprocessing
 import time
-from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import lru_cache
 from pathlib import Path
@@ -223,10 +222,10 @@ class Store:
     def jobs(self) -> dict[str, dict]:
         return json.loads(self.path.read_text())["jobs"] if self.path.exists() else {}
 
-    def add(self, jobs: dict[str, dict], commands: Sequence[str] = ()) -> None:
+    def add(self, jobs: dict[str, dict]) -> None:
         with self.lock:
             before = json.loads(self.path.read_text()) if self.path.exists() else {"jobs": {}, "commands": []}
-            commands = list(dict.fromkeys([*before["commands"], *(commands or [self.command])]))
+            commands = list(dict.fromkeys([*before["commands"], self.command]))
             write_json(self.path, report(before["jobs"] | jobs, commands))
 
 
@@ -270,8 +269,7 @@ def main() -> None:
     spawn = multiprocessing.get_context("spawn")
     store = Store(args.json, simple_command(args), spawn.Lock())
     for path in args.add:
-        other = json.loads(path.read_text())
-        store.add(other["jobs"], other["commands"])
+        store.add(json.loads(path.read_text())["jobs"])
     known = store.jobs()
     groups: dict[tuple, list] = {}
     for job in jobs_of(
