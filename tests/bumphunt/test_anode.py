@@ -8,17 +8,27 @@ from lhcflow.bumphunt import Anode, ConditionalDensity, Toy
 DENSITY = ConditionalDensity(layers=2, hidden=(16,), bins=4, epochs=6)
 
 
-@pytest.fixture(scope="module")
-def trained():
-    events = Toy().sample(60_000, 0, seed=1)
+def train(toy):
+    events = toy.sample(60_000, 0, seed=1)
     return Anode((3.3, 3.7), DENSITY).fit(events.features, events.m)
 
 
-def test_both_densities_are_those_at_the_centre_of_the_region(trained):
-    events = Toy().sample(1000, 0, seed=2)
+@pytest.fixture(scope="module")
+def trained():
+    return train(Toy())
+
+
+@pytest.mark.parametrize("edge", [False, True])
+def test_both_densities_are_those_at_the_centre_of_the_region(trained, edge):
+    toy = Toy(edge=edge)
+    trained = train(toy) if edge else trained
+    events = toy.sample(1000, 0, seed=2)
     centre = np.full(len(events), 3.5)
-    exact = trained.inside_.log_prob(events.features, centre)
-    exact -= trained.density_.log_prob(events.features, centre)
+    # Where the features would lie at the centre, as far between their limits.
+    relative = trained.density_.preprocessing_.forward(events.features, events.m)[0]
+    moved = trained.density_.preprocessing_.inverse(relative, centre)
+    assert np.array_equal(moved[:, -1].round(6), events.features[:, -1].round(6)) != edge
+    exact = trained.inside_.log_prob(moved, centre) - trained.density_.log_prob(moved, centre)
     np.testing.assert_allclose(trained.score(events.features, events.m), exact, atol=1e-4)
 
 

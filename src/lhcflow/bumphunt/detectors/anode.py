@@ -16,6 +16,7 @@ class Anode(GenerativeDetector):
     The first flow is trained inside the region, the second in the sidebands. The score is
     ``log p_in(x | m_c) - log p_out(x | m_c)`` with m_c the centre of the region, at all masses: the first
     knows nothing outside, and a score that depends on m only inside would shape the spectrum behind a cut.
+    Features are taken relative to their :class:`~lhcflow.bumphunt.limits.Limits` at the event's own mass.
 
     Parameters
     ----------
@@ -45,11 +46,12 @@ class Anode(GenerativeDetector):
         self.inside_ = self._density(5, thaw=True).fit(data.X[data.inside], data.m[data.inside], limits)
 
     def _score(self, X: Array, m: Array) -> Array:
-        m = np.full(len(m), self.region_.centre)
+        centre = np.full(len(m), self.region_.centre)
+        # Features between their limits at m, which may move with it, are compared with those at the centre.
         # Both have the same limits: beyond them the densities without their edge still compare.
         outside, log_det_outside = self.density_.preprocessing_.forward(X, m)
         inside, log_det_inside = self.inside_.preprocessing_.forward(X, m)
-        ratio = self.inside_.latent_log_prob(inside, m) - self.density_.latent_log_prob(outside, m)
+        ratio = self.inside_.latent_log_prob(inside, centre) - self.density_.latent_log_prob(outside, centre)
         finite = log_det_inside > -float("inf")
         ratio[finite] += log_det_inside[finite] - log_det_outside[finite]
         return ratio
