@@ -147,6 +147,16 @@ def test_trained_on_cuda(flow):
     assert losses[0] == pytest.approx(losses[1], abs=0.02)
 
 
+@pytest.mark.parametrize("flow", ["coupling", "maf"])
+def test_nothing_lies_beyond_the_limits(flow):
+    events = Toy().sample(3000, 0, seed=3)
+    density = ConditionalDensity(flow, layers=2, hidden=(16,), epochs=2).fit(events.features, events.m)
+    X = np.repeat(events.features[:1], 3, 0)
+    X[1:, 0] += [0.5, 1e6]
+    assert (density.log_prob(X, np.repeat(events.m[:1], 3)) > -np.inf).tolist() == [True, False, False]
+    assert np.isfinite(density.log_prob(events.features, events.m)).all()
+
+
 def test_constant_features_and_unknown_flows():
     X, m = np.ones((100, 2)), np.linspace(3, 4, 100)
     with pytest.raises(InputError, match="constant"):

@@ -150,8 +150,11 @@ class ConditionalDensity(BaseEstimator):
 
     def log_prob(self, X: ArrayLike, m: ArrayLike) -> Array:
         """``log p(x | m)`` (n,); -inf beyond the limits of the features."""
-        z, log_det = self.preprocessing_.forward(np.asarray(X, float), np.asarray(m, float))
-        return self.latent_log_prob(z, m) + log_det
+        m = np.asarray(m, float)
+        z, log_det = self.preprocessing_.forward(np.asarray(X, float), m)
+        inside = log_det > -np.inf  # beyond, a flow may give NaN
+        log_det[inside] += self.latent_log_prob(z[inside], m[inside])
+        return log_det
 
     def latent_log_prob(self, z: Array, m: ArrayLike) -> Array:
         """The density (n,) of preprocessed features ``z`` (n, features), without the Jacobian."""

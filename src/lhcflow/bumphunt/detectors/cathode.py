@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from ...errors import InputError
 from .base import Array, ClassifierDetector, Training
 from .generative import GenerativeDetector
@@ -67,7 +69,8 @@ class Cathode(ClassifierDetector, GenerativeDetector):
         return super()._score(self._relative(X, m), m)
 
     def _relative(self, X: Array, m: Array) -> Array:
-        """Features (n, features) between their limits at the mass of each event."""
+        """Features (n, features) between their limits at the mass of each event; what lies beyond goes there."""
+        X = np.clip(X, *self.density_.limits_(m))
         return self.density_.preprocessing_.forward(X, m)[0]
 
 
