@@ -69,7 +69,7 @@ class Cathode(ClassifierDetector, GenerativeDetector):
         return super()._score(self._relative(X, m), m)
 
     def _relative(self, X: Array, m: Array) -> Array:
-        """Features (n, features) between their limits at the mass of each event; what lies beyond goes there."""
+        """Features (n, features) between their limits at each mass; what lies beyond goes there."""
         X = np.clip(X, *self.density_.limits_(m))
         return self.density_.preprocessing_.forward(X, m)[0]
 
