@@ -333,9 +333,9 @@ def write(path: Path, jobs: dict[str, Row]) -> None:
                 "densities, cuts and VEGAS+; i-flow: steps of 512 fresh points, at least 1,800.",
                 f"flow-long: {LONG['steps']} steps for each stage instead of {CHANNELS.steps}, of "
                 f"{LONG['batch'][0]:,} to {LONG['batch'][1]:,} points.",
-                "Times are compared on one machine only; CPU seconds, without those of a GPU (beside which all "
-                "cores were busy). An efficiency "
-                "can't exceed 1: over vegas, no gain above 1 / its efficiency is possible.",
+                "Times are compared on one machine only; CPU seconds, without those of a GPU (beside which "
+                "all cores were busy). An efficiency can't exceed 1: over vegas, no gain above 1 / its "
+                "efficiency is possible.",
             ],
             "jobs": jobs,
         },
