@@ -40,8 +40,8 @@ def report(jobs: dict[str, dict], commands: list[str]) -> dict:
             f" {SUPERVISED_SIGNAL:,} further signal events.",
             "Background: the mean of 2 flows, of 4 for few signal events, in batches of 4096; 10 classifiers"
             " in an ensemble, 20 with noise features. Few signal events: half of the test events.",
-            "On the shifted sample features end where m says. CATHODE, ANODE and R-ANODE see them between these"
-            " limits, and so in relation to m; the idealized detector does not.",
+            "On the shifted sample features end where m says. CATHODE, ANODE and R-ANODE see them between"
+            " these limits, and so in relation to m; the idealized detector does not.",
             "Fewer than 10 seeds: those that the time on the GPU was enough for.",
             "CPU s: of the classifier or the second density, without the shared density of the background"
             " (waiting for a GPU counts too).",
