@@ -141,7 +141,7 @@ def main() -> None:
     torch.set_num_threads(1)
     jobs: dict[str, dict] = json.loads(args.json.read_text())["jobs"] if args.json.exists() else {}
     command = f"python benchmarks/bumphunt_speed.py --sidebands {args.sidebands} --compare {args.compare}"
-    command += f" --epochs {args.epochs}"
+    command += f" --epochs {args.epochs} --recipes {' '.join(map(repr, args.recipes))}"
     device = args.device if torch.cuda.is_available() else "cpu"
     where = torch.cuda.get_device_name() if device != "cpu" else "CPU"
     made = {
