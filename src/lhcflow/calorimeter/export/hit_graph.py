@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from ..models import HitFlow
-from ..models.hitflow import FAINT, LEAST, LIMIT, STATE, SUMS
+from ..models.hitflow import FAINT, KNOTS, LEAST, LIMIT, STATE, SUMS
 from .graph import Graph
 from .shower_graph import layer_energies
 
@@ -99,9 +99,10 @@ def _powers(graph: Graph, model: HitFlow, incident: str, energies: str) -> str:
     logs = op("Mul", op("Log", op("Concat", incident, floored, axis=1)), 1 / math.log(10))
     logs = op("Min", op("Max", logs, _numbers(model.least)), _numbers(model.most))
     c = op("Div", op("Sub", logs, _numbers(model.centre)), _numbers(model.width))
+    above = [op("Relu", op("Sub", c, knot)) for knot in KNOTS]
     c = op("Concat", op("Add", op("Mul", incident, 0.0), 1.0), c, axis=1)
     rows, columns = np.triu_indices(len(model.centre) + 1)
-    return op("Mul", graph.columns(c, rows), graph.columns(c, columns))
+    return op("Concat", op("Mul", graph.columns(c, rows), graph.columns(c, columns)), *above, axis=1)
 
 
 def _unscore(graph: Graph, model: HitFlow, z: str, index: np.ndarray) -> str:

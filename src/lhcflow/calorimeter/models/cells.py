@@ -42,8 +42,8 @@ class Cells:
     @cached_property
     def groups(self) -> Indices:
         """The step (V,) in which each cell is generated: layer after layer; in a layer, the bright cells
-        around the axis one by one, which share what energy there is, then sublattices, so that the
-        neighbours of a cell are in other steps than itself.
+        around the axis (a square) one by one, which share what energy there is, then sublattices, so that the
+        neighbours of a cell are in other steps than itself. The last ones bear all errors of what is left.
 
         In fine layers the other way round: there the cells of the axis have nearly all of the energy, and
         what they leave to others would be lost in their errors.
@@ -51,9 +51,10 @@ class Cells:
         parts, first = [], 0
         for a, b in self.shapes:
             sublattice = _sublattice(a)[:, None] * (_stride(b)) + _sublattice(b)
-            core = _middle(a)[:, None] & _middle(b, 3 if b > _FINE else 0)
+            core = _middle(a, max(a // b - 1, 0))[:, None] & _middle(b, 3 if b > _FINE else 0)
             step = sublattice.copy()
-            outwards = np.abs(2 * np.nonzero(core)[1] - (b - 1)).argsort(kind="stable")
+            i, j = np.nonzero(core)
+            outwards = (np.abs(2 * i - (a - 1)) / a + np.abs(2 * j - (b - 1)) / b).argsort(kind="stable")
             step[tuple(index[outwards] for index in np.nonzero(core))] = np.arange(core.sum()) - core.sum()
             if b > _FINE:
                 step = -step

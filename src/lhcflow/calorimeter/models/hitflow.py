@@ -26,6 +26,8 @@ from .training import Deadline, TrainingSettings, checkpoint_in, train
 Array = NDArray[np.floating[Any]]
 SUMS = 9
 """Per layer, over the cells so far: see :meth:`HitFlow.summary`."""
+KNOTS = (-2.0, -1.0, 0.0, 1.0)
+"""Standardised logarithms of energies, where a dependence on them may bend: layers have four decades."""
 FAINT = 1.0
 """MeV: layers with less are described as if they had that."""
 LIMIT = 8.0
@@ -63,9 +65,9 @@ class HitFlow(ShowerModel):
     A cell is empty with a probability of its own: nothing is dequantised. If it is hit, the logarithm of what
     it has above the threshold, as a share of the layer's energy, standardised given the energies and mapped
     to a normal variable by a table, is normal. Log-odds, mean and log sigma of a cell are linear in
-    polynomials of the energies; in what the steps before have left of each layer's energy; in their sums and
-    first moments of energies, hits and standardised energies; and in the cells near by. Cells of one step
-    are independent given all steps before; there are 32 in CaloGAN's calorimeter. Everything but flow I is
+    :meth:`powers` of the energies; in what the steps before have left of each layer's energy; in their sums
+    and first moments of energies, hits and standardised energies; and in the cells near by. Cells of one step
+    are independent given all steps before; there are 36 in CaloGAN's calorimeter. Everything but flow I is
     fitted by ridge regressions: no epochs, no learning rate.
 
     Parameters
@@ -114,7 +116,7 @@ class HitFlow(ShowerModel):
         self.threshold = threshold
         self.energies = energies or EnergyFlow(sizes, 1.0, noise=0.0, seed=seed)
         cells, layers, orbits = sum(sizes), len(sizes), int(self.cells.orbits.max()) + 1
-        powers = (layers + 2) * (layers + 3) // 2
+        powers = (layers + 2) * (layers + 3) // 2 + len(KNOTS) * (layers + 1)
         steps = len(self.cells.steps)
         table = torch.from_numpy(SCORES).float()
         for name, start in {
@@ -179,12 +181,15 @@ class HitFlow(ShowerModel):
         return torch.cat([incident.double()[:, None], energies.double().clamp_min(FAINT)], 1).log10()
 
     def powers(self, incident: Tensor, energies: Tensor) -> Tensor:
-        """Products of up to two of the logarithms (n, powers), standardised and within those of the fit."""
+        """Products of up to two of the logarithms (standardised and within those of the fit), and what they
+        have above each knot: (n, powers).
+        """
         logs = self.logs(incident, energies).to(self.centre.dtype)
         c = (logs.clamp(self.least, self.most) - self.centre) / self.width
+        above = [(c - knot).clamp_min(0.0) for knot in KNOTS]
         c = torch.cat([torch.ones_like(c[:, :1]), c], 1)
         rows, columns = torch.triu_indices(c.shape[1], c.shape[1], device=c.device)
-        return c[:, rows] * c[:, columns]
+        return torch.cat([c[:, rows] * c[:, columns], *above], 1)
 
     def base(self, powers: Tensor, index: Tensor | slice) -> tuple[Tensor, Tensor, Tensor]:
         """Log-odds, mean and log sigma (n, k) of cells from the energies alone, common to mirror images."""

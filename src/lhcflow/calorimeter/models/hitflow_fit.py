@@ -22,6 +22,8 @@ Array = NDArray[np.floating[Any]]
 SCORES = np.linspace(-2.8, 2.8, 29)
 """Normal variables at whose quantiles the tables have their knots."""
 _FEW = 400  # too few hits for a table
+_BLIND = 2  # last steps of a layer that do not see what is left: in generated showers it bears all errors
+_NEVER = 1e9  # inverse prior variance
 _GAP = 1e-3  # least distance of two of them, in standard deviations
 
 
@@ -102,7 +104,10 @@ def _fit_cells(
     for step, numbers in enumerate(cells.steps):
         _fit_state(model, step, powers, total)
         common = torch.cat([powers, model.state(total, *model.moments(powers, step))], 1).double().numpy()
-        alive = energies[:, cells.layer[numbers[0]]].numpy() > 0
+        layer = cells.layer[numbers[0]]
+        alive = energies[:, layer].numpy() > 0
+        last = step + _BLIND >= len(cells.steps) or cells.layer[cells.steps[step + _BLIND][0]] != layer
+        weights[terms + layer] = _NEVER if last and len(numbers) > 1 else ridge
         for cell in numbers:
             near = cells.neighbours(cell)
             near = np.concatenate([near, near + count])

@@ -61,8 +61,8 @@ def log_scale(x: Array, residual: Array, ridge: Array) -> Array:
     b[0] = 0.5 * np.log(np.mean(residual**2) + 1e-9)
     information = 2 * (x.T @ x) + np.diag(ridge)
     prior = b.copy()
-    for _ in range(8):
+    for _ in range(12):
         squares = np.minimum(residual**2 * np.exp(-2 * (x @ b)), 30.0)  # for the first steps
         step = np.linalg.solve(information, x.T @ (squares - 1) - ridge * (b - prior))
-        b += np.clip(step, -1.0, 1.0)
+        b += step * min(1.0, 1.0 / max(np.abs(step).max(), 1e-12))
     return b
