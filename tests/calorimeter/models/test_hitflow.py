@@ -8,8 +8,8 @@ from lhcflow import InputError
 from lhcflow.calorimeter import geometry
 from lhcflow.calorimeter.models import HitFlow, ShowerModel, TrainingSettings, build_model
 from lhcflow.calorimeter.models.cells import Cells
-from lhcflow.calorimeter.models.hitflow import _interpolate
 from lhcflow.calorimeter.models.regression import linear, log_scale, logistic
+from lhcflow.calorimeter.models.tables import SCORES, TABLES, blend, to_scores, to_values
 
 from .toys import SHAPES, correlated_showers
 
@@ -58,7 +58,10 @@ def test_density_is_the_jacobian_of_the_latent_variables(trained, showers):
         powers = trained.powers(incident[rows], energies[rows])
         index = torch.tensor([cell])
         _, mean, scale = trained.base(powers, index)
-        z, slope = trained.score((t[:, None] - mean) * (-scale).exp(), index)
+        weights = trained.blend(powers)[:, trained.layer[index]]
+        z, slope = to_scores(
+            (t[:, None] - mean) * (-scale).exp(), trained.knots[trained.orbit[index]], weights
+        )
         (gradient,) = torch.autograd.grad(z.sum(), t)
         torch.testing.assert_close(gradient, (slope * (-scale).exp()).flatten().detach(), rtol=1e-5, atol=0)
 
@@ -75,7 +78,7 @@ def test_density_adds_up_over_the_cells(trained, showers):
     given = trained.conditions(powers)
     odds, mean, scale = given.odds, given.mean, given.scale
     t = torch.where(hit, above, 1.0).log().requires_grad_()
-    z = trained.score((t - mean) * (-scale).exp(), slice(None))[0]
+    z = trained.score((t - mean) * (-scale).exp(), powers)[0]
     links = torch.cat([hit.float() - odds.sigmoid(), torch.where(hit, z, 0.0).detach()], 1)
     total = torch.zeros(40, 3, 3, 2)  # shares, hits and energies; times 1, x and y; by layer
     expected = torch.zeros(40, dtype=torch.float64)
@@ -198,15 +201,25 @@ def test_cells_of_calogan():
     assert set(cells.layer[cells.neighbours(288 + 5 * 12 + 5)]) == {0}
 
 
-def test_interpolation_inverts():
-    xs = torch.tensor([[-2.0, -1.0, 0.0, 1.0, 3.0], [0.0, 1.0, 2.0, 3.0, 4.0]])
-    ys = torch.tensor([[-1.0, -0.5, 0.5, 1.0, 1.5], [-3.0, 0.0, 1.0, 5.0, 6.0]])
-    x = torch.linspace(-5, 7, 50)[:, None].expand(-1, 2).contiguous()
-    y, slope = _interpolate(x, xs, ys)
-    back, inverse = _interpolate(y, ys, xs)
-    torch.testing.assert_close(back, x, atol=1e-5, rtol=0)
-    torch.testing.assert_close(slope * inverse, torch.ones_like(slope))
-    assert y[:, 0].diff().min() > 0
+def test_tables_invert_and_blend():
+    """There and back for any blend, also outside; at a centre, the table itself by numpy's interpolation."""
+    random = np.random.default_rng(3)
+    knots = torch.from_numpy(np.cumsum(random.uniform(0.01, 0.4, (2, TABLES, len(SCORES))), 2) - 3)
+    centres = torch.tensor([[-1.0, 0.5, 2.0]]).double()
+    c = torch.linspace(-3, 4, 60).double()[:, None]
+    weights = blend(c, centres)[:, 0]
+    torch.testing.assert_close(weights.sum(1), torch.ones(60).double())
+    torch.testing.assert_close((weights * centres).sum(1), c[:, 0].clamp(-1, 2))
+    z = torch.linspace(-5, 5, 60).double()[:, None].expand(-1, 2).contiguous().requires_grad_()
+    t = to_values(z, knots, weights)
+    (expected,) = torch.autograd.grad(t.sum(), z)
+    back, slope = to_scores(t.detach(), knots, weights[:, None].expand(-1, 2, -1))
+    torch.testing.assert_close(back, z.detach(), atol=1e-9, rtol=0)
+    torch.testing.assert_close(slope * expected, torch.ones_like(slope))
+    one = torch.eye(TABLES).double()[1].expand(60, -1)
+    inside = z.detach()[:, 0].abs() < 2.8
+    values = np.interp(z.detach()[inside, 0], SCORES, knots[1, 1])
+    torch.testing.assert_close(to_values(z, knots, one)[inside, 1].detach().numpy(), values)
 
 
 def test_regressions_find_what_was_put_in():

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import torch
 
 from ..models import HitFlow
 from ..models.hitflow import FAINT, KNOTS, LEAST, LIMIT, STATE, SUMS
+from ..models.tables import SCORES, WIDE
 from .graph import Graph
 from .shower_graph import layer_energies
 
@@ -32,7 +34,8 @@ def hitflow(
         hit = op("Mul", hit, graph.columns(possible, own))
         z = op("Add", mean, op("Mul", op("Exp", scale), graph.columns(normal, index)))
         z = op("Clip", z, -LIMIT, LIMIT)
-        shift = op("Mul", graph.columns(steps.sigma, index), _unscore(graph, model, z, index))
+        weights = [graph.columns(column, own) for column in steps.blend]
+        shift = op("Mul", graph.columns(steps.sigma, index), _unscore(graph, model, z, index, weights))
         logs = op("Add", graph.columns(steps.mean, index), shift)
         above = op("Mul", hit, op("Exp", op("Min", logs, 0.0)))
         share = op("Add", above, op("Mul", hit, graph.columns(least, own)))
@@ -55,6 +58,7 @@ class _Steps:
     Attributes
     ----------
     expected, mean, sigma : (n, V), hit probability, mean and sigma of the cells given the energies alone.
+    blend : of each table, its weight (n, L) in the layers.
     """
 
     def __init__(self, graph: Graph, model: HitFlow, incident: str, energies: str) -> None:
@@ -66,6 +70,7 @@ class _Steps:
         self._odds = op("Clip", odds, -9.0, 9.0)
         self.expected = _sigmoid(graph, self._odds)
         self.mean, self.sigma = mean, op("Exp", op("Clip", scale, -5.0, 2.0))
+        self.blend = _blend(graph, model, powers)
 
     def parameters(self, step: int, total: str, seen: str, place: np.ndarray) -> list[str]:
         """Log-odds, mean and log sigma (n, k), as :meth:`HitFlow.parameters_of`.
@@ -105,19 +110,31 @@ def _powers(graph: Graph, model: HitFlow, incident: str, energies: str) -> str:
     return op("Concat", op("Mul", graph.columns(c, rows), graph.columns(c, columns)), *above, axis=1)
 
 
-def _unscore(graph: Graph, model: HitFlow, z: str, index: np.ndarray) -> str:
+def _blend(graph: Graph, model: HitFlow, powers: str) -> list[str]:
+    """As :func:`tables.blend`, one (n, L) per table."""
+    op, centres = graph.op, _numbers(model.centres)
+    c = graph.columns(powers, 2 + np.arange(len(centres)))
+    pairs = zip(centres.T[:-1], centres.T[1:], strict=True)
+    u = [op("Clip", op("Div", op("Sub", c, a), b - a), 0.0, 1.0) for a, b in pairs]
+    middle = [op("Sub", before, after) for before, after in pairwise(u)]
+    return [op("Sub", 1.0, u[0]), *middle, u[-1]]
+
+
+def _unscore(graph: Graph, model: HitFlow, z: str, index: np.ndarray, weights: list[str]) -> str:
     """As :meth:`HitFlow.unscore`: a broken line is a sum of kinks."""
-    op = graph.op
-    xs, ys = _numbers(model.scores), _numbers(model.knots[model.orbit[index]])
-    wide = 4
-    inner = np.diff(ys, axis=1) / np.diff(xs)
-    low = (ys[:, wide] - ys[:, 0]) / (xs[wide] - xs[0])
-    high = (ys[:, -1] - ys[:, -1 - wide]) / (xs[-1] - xs[-1 - wide])
-    kinks = np.diff(np.c_[low, inner, high], axis=1)
+    op, xs = graph.op, SCORES
     bent = op("Relu", op("Sub", op("Unsqueeze", z, graph.integers(-1)), xs))
-    bent = op("ReduceSum", op("Mul", bent, kinks), graph.integers(-1), keepdims=0)
-    straight = op("Add", op("Mul", op("Sub", z, xs[0]), low), ys[:, 0])
-    return op("Add", straight, bent)
+    parts = []
+    for number, weight in enumerate(weights):
+        ys = _numbers(model.knots[model.orbit[index], number])
+        inner = np.diff(ys, axis=1) / np.diff(xs)
+        low = (ys[:, WIDE] - ys[:, 0]) / (xs[WIDE] - xs[0])
+        high = (ys[:, -1] - ys[:, -1 - WIDE]) / (xs[-1] - xs[-1 - WIDE])
+        kinks = np.diff(np.c_[low, inner, high], axis=1)
+        sums = op("ReduceSum", op("Mul", bent, kinks), graph.integers(-1), keepdims=0)
+        straight = op("Add", op("Mul", op("Sub", z, xs[0]), low), ys[:, 0])
+        parts.append(op("Mul", op("Add", straight, sums), weight))
+    return op("Sum", *parts)
 
 
 def _sums(model: HitFlow, index: np.ndarray) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 Indices = NDArray[np.int64]
 _FINE = 24  # more cells than that along an axis count as fine: every fourth at a time instead of every second
+_REACH = 2  # how many cells away neighbours are looked for
 
 
 @dataclass(frozen=True)
@@ -72,8 +72,9 @@ class Cells:
         """Cells of earlier steps near a cell: in its layer, and behind or before it in the others."""
         x, y, dx, dy = self._boxes
         own = self.layer == self.layer[cell]
-        reach = np.where(own, _reach([b for _, b in self.shapes], self.layer), 0)
-        near_x = np.abs(x - x[cell]) < np.where(own, 1.1 * dx, 0.49 * (dx + dx[cell]))
+        fine = np.array([b > _FINE for _, b in self.shapes])[self.layer]
+        reach = np.where(fine, _stride(_FINE + 1), _REACH)
+        near_x = np.abs(x - x[cell]) < np.where(own, (_REACH + 0.1) * dx, 0.49 * (dx + dx[cell]))
         near_y = np.abs(y - y[cell]) < np.where(own, (reach + 0.1) * dy, 0.49 * (dy + dy[cell]))
         return np.flatnonzero(near_x & near_y & (self.groups < self.groups[cell]))
 
@@ -107,8 +108,3 @@ def _sublattice(cells: int) -> Indices:
 def _middle(cells: int, more: int = 0) -> NDArray[np.bool_]:
     """The one or two cells on the middle of an axis, and so many more on each side."""
     return np.abs(2 * np.arange(cells) - (cells - 1)) <= 1 + 2 * more
-
-
-def _reach(fast: Sequence[int], layer: Indices) -> Indices:
-    """How far, in cells of the fast axis, neighbours are looked for."""
-    return np.array([_stride(b) if b > _FINE else 1 for b in fast])[layer]

@@ -18,9 +18,10 @@ from ...flows import build, describe
 from ...training import History
 from .cells import Cells
 from .energies import EnergyFlow
-from .hitflow_fit import SCORES, fit
+from .hitflow_fit import fit
 from .model import ShowerModel, showers_for
 from .preprocessing import THRESHOLD
+from .tables import SCORES, TABLES, blend, to_scores, to_values
 from .training import Deadline, TrainingSettings, checkpoint_in, train
 
 Array = NDArray[np.floating[Any]]
@@ -48,6 +49,7 @@ class Conditions:
     ----------
     powers : (n, powers), see :meth:`HitFlow.powers`.
     odds, mean, scale : (n, V) of the cells, see :meth:`HitFlow.base`.
+    blend : (n, L, TABLES), weights of the layers' tables.
     state_mean, state_inverse : (steps, n, SUMS layers), see :meth:`HitFlow.moments`.
     """
 
@@ -55,6 +57,7 @@ class Conditions:
     odds: Tensor
     mean: Tensor
     scale: Tensor
+    blend: Tensor
     state_mean: Tensor
     state_inverse: Tensor
 
@@ -64,7 +67,7 @@ class HitFlow(ShowerModel):
 
     A cell is empty with a probability of its own: nothing is dequantised. If it is hit, the logarithm of what
     it has above the threshold, as a share of the layer's energy, standardised given the energies and mapped
-    to a normal variable by a table, is normal. Log-odds, mean and log sigma of a cell are linear in
+    to a normal variable by tables, is normal. Log-odds, mean and log sigma of a cell are linear in
     :meth:`powers` of the energies; in what the steps before have left of each layer's energy; in their sums
     and first moments of energies, hits and standardised energies; and in the cells near by. Cells of one step
     are independent given all steps before; there are 36 in CaloGAN's calorimeter. Everything but flow I is
@@ -92,7 +95,7 @@ class HitFlow(ShowerModel):
     most: Tensor
     orbit_terms: Tensor
     knots: Tensor
-    scores: Tensor
+    centres: Tensor
     orbit: Tensor
     layer: Tensor
     terms: Tensor
@@ -118,14 +121,15 @@ class HitFlow(ShowerModel):
         cells, layers, orbits = sum(sizes), len(sizes), int(self.cells.orbits.max()) + 1
         powers = (layers + 2) * (layers + 3) // 2 + len(KNOTS) * (layers + 1)
         steps = len(self.cells.steps)
-        table = torch.from_numpy(SCORES).float()
+        table, places = torch.from_numpy(SCORES).float(), torch.linspace(-1.0, 1.0, TABLES)
         for name, start in {
             "centre": torch.zeros(layers + 1),
             "least": torch.full((layers + 1,), -8.0),
             "most": torch.full((layers + 1,), 8.0),
             "width": torch.ones(layers + 1),
             "orbit_terms": torch.zeros(3, orbits, powers),
-            "knots": table.expand(orbits, -1).clone(),
+            "knots": table.expand(orbits, TABLES, -1).clone(),
+            "centres": places.expand(layers, -1).clone(),
             "terms": torch.zeros(3, cells, powers + SUMS * layers),
             "links": torch.zeros(3, cells, 2 * cells),
             "state_terms": torch.zeros(2, steps, SUMS * layers, powers),
@@ -133,7 +137,6 @@ class HitFlow(ShowerModel):
             self.register_buffer(name, start)
         for name, index in (("orbit", self.cells.orbits), ("layer", self.cells.layer)):
             self.register_buffer(name, torch.from_numpy(index.copy()), persistent=False)
-        self.register_buffer("scores", table, persistent=False)
         weights = np.stack([np.ones(cells), *self.cells.places], 1)
         self.register_buffer("weights", torch.from_numpy(weights).float(), persistent=False)
 
@@ -196,13 +199,17 @@ class HitFlow(ShowerModel):
         odds, mean, scale = powers @ self.orbit_terms[:, self.orbit[index]].transpose(1, 2)
         return odds.clamp(-9.0, 9.0), mean, scale.clamp(-5.0, 2.0)
 
-    def score(self, t: Tensor, index: Tensor | slice) -> tuple[Tensor, Tensor]:
-        """Standardised logarithms (n, k) to normal variables by the table, and the slopes."""
-        return _interpolate(t, self.knots[self.orbit[index]], self.scores.expand(t.shape[1], -1))
+    def blend(self, powers: Tensor) -> Tensor:
+        """Weights (n, L, TABLES) of the tables of each layer."""
+        return blend(powers[:, 2 : 2 + len(self.centres)], self.centres)
 
-    def unscore(self, z: Tensor, index: Tensor | slice) -> Tensor:
-        """The inverse of :meth:`score`."""
-        return _interpolate(z, self.scores.expand(z.shape[1], -1), self.knots[self.orbit[index]])[0]
+    def score(self, t: Tensor, powers: Tensor) -> tuple[Tensor, Tensor]:
+        """Standardised logarithms (n, V) of all cells to normal variables by the tables, and the slopes."""
+        return to_scores(t, self.knots[self.orbit], self.blend(powers)[:, self.layer])
+
+    def unscore(self, z: Tensor, index: Tensor, weights: Tensor) -> Tensor:
+        """The inverse of :meth:`score` for cells (k,) of one layer; ``weights`` (n, TABLES) of its tables."""
+        return to_values(z, self.knots[self.orbit[index]], weights)
 
     def excess(self, voxels: Tensor, energies: Tensor) -> Tensor:
         """What hits have above the threshold, as shares of their layers' energies; 0 for empty cells."""
@@ -250,7 +257,8 @@ class HitFlow(ShowerModel):
     def conditions(self, powers: Tensor) -> Conditions:
         """All that the energies say."""
         everything = slice(None)
-        return Conditions(powers, *self.base(powers, everything), *self.moments(powers, everything))
+        base, moments = self.base(powers, everything), self.moments(powers, everything)
+        return Conditions(powers, *base, self.blend(powers), *moments)
 
     def parameters_of(
         self, step: int, given: Conditions, total: Tensor, links: Tensor
@@ -303,7 +311,8 @@ class HitFlow(ShowerModel):
             odds, mean, scale = self.parameters_of(step, given, total, links)
             hit = (chances[:, index] < odds.sigmoid()) & possible[:, index]
             z = (mean + scale.exp() * latent[:, index]).clamp(-LIMIT, LIMIT)
-            logs = given.mean[:, index] + sigma[:, index] * self.unscore(z, index)
+            weights = given.blend[:, self.cells.layer[self.cells.steps[step][0]]]
+            logs = given.mean[:, index] + sigma[:, index] * self.unscore(z, index, weights)
             above, z = torch.where(hit, logs.clamp_max(0.0).exp(), 0.0), torch.where(hit, z, 0.0)
             share = torch.where(hit, above + least[:, index], 0.0)
             surplus = hit.to(z.dtype) - expected[:, index]
@@ -328,7 +337,7 @@ class HitFlow(ShowerModel):
         spread = self.layers.spread(energies)
         above = torch.where(hit, self.excess(voxels, energies), 1.0)
         t = (above.log().to(given.mean.dtype) - given.mean) * (-given.scale).exp()
-        z, slope = self.score(t, slice(None))
+        z, slope = self.score(t, given.powers)
         z, surplus = torch.where(hit, z.clamp(-LIMIT, LIMIT), 0.0), hit.to(z.dtype) - given.odds.sigmoid()
         shares = (voxels / spread.clamp_min(1e-300)).to(z.dtype)
         links = torch.cat([surplus, z], 1)
@@ -377,22 +386,3 @@ class HitFlow(ShowerModel):
     @classmethod
     def from_config(cls, **config: Any) -> HitFlow:
         return cls(**{**config, "energies": build(config["energies"])})
-
-
-def _interpolate(x: Tensor, xs: Tensor, ys: Tensor) -> tuple[Tensor, Tensor]:
-    """Piecewise linear y(x) of (n, k) with a table (k, knots) per column, straight on outside; and dy/dx."""
-    last = xs.shape[1] - 2
-    bins = torch.searchsorted(xs.contiguous(), x.T.contiguous()).sub_(1).clamp_(0, last)
-    x0, x1, y0, y1 = (v.gather(1, bins + i) for v in (xs, ys) for i in (0, 1))
-    # The outermost bins alone would be too uncertain to go on with.
-    slopes = (y1 - y0) / (x1 - x0)
-    wide = 4
-    ends = (
-        (ys[:, wide] - ys[:, 0]) / (xs[:, wide] - xs[:, 0]),
-        (ys[:, -1] - ys[:, -1 - wide]) / (xs[:, -1] - xs[:, -1 - wide]),
-    )
-    column = x.T
-    low, high = column.lt(xs[:, :1]), column.gt(xs[:, -1:])
-    slopes = torch.where(low, ends[0][:, None], torch.where(high, ends[1][:, None], slopes))
-    start = torch.where(high, xs[:, -1:], x0), torch.where(high, ys[:, -1:], y0)
-    return (start[1] + slopes * (column - start[0])).T, slopes.T

@@ -7,24 +7,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.special import ndtr
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from .reflections import Reflections
 from .regression import linear, log_scale, logistic
+from .tables import TABLES, fitted
 from .training import split
 
 if TYPE_CHECKING:
     from .hitflow import HitFlow
 
 Array = NDArray[np.floating[Any]]
-SCORES = np.linspace(-2.8, 2.8, 29)
-"""Normal variables at whose quantiles the tables have their knots."""
-_FEW = 400  # too few hits for a table
 _BLIND = 2  # last steps of a layer that do not see what is left: in generated showers it bears all errors
 _NEVER = 1e9  # inverse prior variance
-_GAP = 1e-3  # least distance of two of them, in standard deviations
+_OWN = 100.0  # inverse prior variance of what a cell has for itself of what the energies say
 
 
 @torch.no_grad()
@@ -43,17 +40,33 @@ def fit(model: HitFlow, incident: Tensor, voxels: Tensor, ridge: float, share: f
     model.least.copy_(logs.amin(0))
     model.most.copy_(logs.amax(0))
     powers = model.powers(incident, energies)
+    groups = _fit_centres(model, powers, energies)
     excess = model.excess(voxels, energies)
     shares = voxels / model.layers.spread(energies).clamp_min(1e-300)
     # Many small products: threads would mostly wait for each other, at ten times the CPU time on busy cores.
     with threadpool_limits(1):
-        _fit_orbits(model, powers.double().numpy(), excess.numpy(), energies.numpy())
+        _fit_orbits(model, powers.double().numpy(), excess.numpy(), energies.numpy(), groups)
         _fit_cells(model, powers, excess, shares, energies, ridge)
     model.forget_plans()
 
 
-def _fit_orbits(model: HitFlow, powers: Array, excess: Array, energies: Array) -> None:
-    """Occupancy, mean and log sigma of the logarithm as functions of the energies, and the table."""
+def _fit_centres(model: HitFlow, powers: Tensor, energies: Tensor) -> NDArray[np.int64]:
+    """Energies of the tables; to which of them (n, L) layers are closest."""
+    groups = np.zeros(energies.shape, dtype=np.int64)
+    for layer, (logs, energy) in enumerate(
+        zip(powers.double().numpy()[:, 2:].T, energies.numpy().T, strict=False)
+    ):
+        some = logs[energy > 0] if (energy > 0).any() else logs
+        places = np.quantile(some, (2 * np.arange(TABLES) + 1) / (2 * TABLES))
+        model.centres[layer] = torch.from_numpy(places + 1e-3 * np.arange(TABLES))
+        groups[:, layer] = np.searchsorted(np.quantile(some, np.arange(1, TABLES) / TABLES), logs)
+    return groups
+
+
+def _fit_orbits(
+    model: HitFlow, powers: Array, excess: Array, energies: Array, groups: NDArray[np.int64]
+) -> None:
+    """Occupancy, mean and log sigma of the logarithm as functions of the energies, and the tables."""
     cells, width = model.cells, powers.shape[1]
     ridge = np.ones(width)
     ridge[0] = 1e-3
@@ -65,6 +78,7 @@ def _fit_orbits(model: HitFlow, powers: Array, excess: Array, energies: Array) -
         odds = logistic(x, (values > 0).mean(1), ridge, weight=len(index))
         hit = np.nonzero(values > 0)
         logs, x = np.log(values[hit]), x[hit[0]]
+        group = groups[rows, cells.layer[index[0]]][hit[0]]
         if len(logs) < 2:
             model.orbit_terms[0, orbit] = torch.from_numpy(odds)
             continue
@@ -74,15 +88,7 @@ def _fit_orbits(model: HitFlow, powers: Array, excess: Array, energies: Array) -
         for kind, coefficients in enumerate((odds, mean, sigma)):
             model.orbit_terms[kind, orbit] = torch.from_numpy(coefficients)
         t = (logs - x @ mean) * np.exp(-np.clip(x @ sigma, -5, 2))
-        model.knots[orbit] = _table(t)
-
-
-def _table(values: Array) -> Tensor:
-    """Knots at the quantiles that :data:`SCORES` are of a normal variable."""
-    if len(values) < _FEW:
-        return torch.from_numpy(SCORES * (np.std(values) if len(values) > 1 else 1.0) + 0.0)
-    steps = np.arange(len(SCORES)) * _GAP
-    return torch.from_numpy(np.maximum.accumulate(np.quantile(values, ndtr(SCORES)) - steps) + steps)
+        model.knots[orbit] = fitted(t, group)
 
 
 def _fit_cells(
@@ -93,14 +99,14 @@ def _fit_cells(
     odds, mean, sigma = model.base(powers, slice(None))
     hit = excess > 0
     t = (torch.where(hit, excess, 1.0).log().float() - mean) * (-sigma).exp()
-    z = torch.where(hit, model.score(t, slice(None))[0].clamp(-8, 8), 0.0)
+    z = torch.where(hit, model.score(t, powers)[0].clamp(-8, 8), 0.0)
     surplus = hit.float() - odds.sigmoid()
     total = powers.new_zeros(len(powers), model.state_terms.shape[2])
     links = torch.cat([surplus, z], 1).double().numpy()
     hits, known = hit.numpy(), odds.double().numpy()
     terms, few = powers.shape[1], model.terms.shape[2]
     weights = np.full(few, float(ridge))
-    weights[:terms] = 3.0
+    weights[:terms] = _OWN
     for step, numbers in enumerate(cells.steps):
         _fit_state(model, step, powers, total)
         common = torch.cat([powers, model.state(total, *model.moments(powers, step))], 1).double().numpy()

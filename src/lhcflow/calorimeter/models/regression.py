@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,9 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 Array = NDArray[np.floating[Any]]
+Loss = Callable[[Array], tuple[float, Array, Array]]
+_ITERATIONS = 40
+_ENOUGH = 0.02  # of log likelihood: a small part of one coefficient's uncertainty
 
 
 def logistic(x: Array, y: Array, ridge: Array, offset: Array | None = None, weight: float = 1.0) -> Array:
@@ -27,15 +31,13 @@ def logistic(x: Array, y: Array, ridge: Array, offset: Array | None = None, weig
     if offset is None and y.size:  # start at the mean
         mean = np.clip(y.mean(), 1e-4, 1 - 1e-4)
         b[0] = np.log(mean / (1 - mean))
-    for _ in range(20):
-        p = expit(x @ b + known)
-        gradient = weight * (x.T @ (y - p)) - ridge * b
-        curvature = (x * (weight * p * (1 - p) + 1e-9)[:, None]).T @ x + np.diag(ridge)
-        step = np.linalg.solve(curvature, gradient)
-        b += step * min(1.0, 2.0 / max(np.abs(step).max(), 1e-12))
-        if np.abs(step).max() < 3e-3:
-            break
-    return b
+
+    def loss(odds: Array) -> tuple[float, Array, Array]:
+        p = expit(odds + known)
+        value = weight * float(np.sum(np.logaddexp(0.0, odds + known) - y * (odds + known)))
+        return value, weight * (p - y), weight * p * (1 - p) + 1e-9
+
+    return _newton(x, b, np.zeros_like(b), ridge, loss)
 
 
 def linear(x: Array, y: Array, ridge: Array) -> Array:
@@ -51,7 +53,7 @@ def linear(x: Array, y: Array, ridge: Array) -> Array:
 
 
 def log_scale(x: Array, residual: Array, ridge: Array) -> Array:
-    """Coefficients (k,) of log sigma = x b for residuals (n,) ~ N(0, sigma^2), by Fisher scoring.
+    """Coefficients (k,) of log sigma = x b for residuals (n,) ~ N(0, sigma^2), by Newton's method.
 
     The ridge pulls towards one sigma for all rows.
     """
@@ -59,10 +61,35 @@ def log_scale(x: Array, residual: Array, ridge: Array) -> Array:
     if not len(residual):
         return b
     b[0] = 0.5 * np.log(np.mean(residual**2) + 1e-9)
-    information = 2 * (x.T @ x) + np.diag(ridge)
-    prior = b.copy()
-    for _ in range(12):
-        squares = np.minimum(residual**2 * np.exp(-2 * (x @ b)), 30.0)  # for the first steps
-        step = np.linalg.solve(information, x.T @ (squares - 1) - ridge * (b - prior))
-        b += step * min(1.0, 1.0 / max(np.abs(step).max(), 1e-12))
+
+    def loss(logs: Array) -> tuple[float, Array, Array]:
+        squares = residual**2 * np.exp(-2 * np.clip(logs, -30.0, 30.0))
+        return float(np.sum(logs + 0.5 * squares)), 1 - squares, 2 * squares + 1e-9
+
+    return _newton(x, b, b.copy(), ridge, loss)
+
+
+def _newton(x: Array, b: Array, prior: Array, ridge: Array, loss: Loss) -> Array:
+    """The least of a convex loss of x b plus ridge (b - prior)^2 / 2.
+
+    ``loss`` gives, for predictors (n,), its value and its first and second derivatives (n,). Steps and
+    their end are measured in the loss, not in the coefficients, of which some may be all but collinear.
+    """
+    value, slope, bend = loss(x @ b)
+    value += float(0.5 * ridge @ (b - prior) ** 2)
+    for _ in range(_ITERATIONS):
+        gradient = x.T @ slope + ridge * (b - prior)
+        step = np.linalg.solve((x * bend[:, None]).T @ x + np.diag(ridge), -gradient)
+        gain, size = -float(gradient @ step), 1.0
+        if gain < _ENOUGH:
+            break
+        trial, new = b, value
+        while size > 1e-6:
+            trial = b + size * step
+            new, slope, bend = loss(x @ trial)
+            new += float(0.5 * ridge @ (trial - prior) ** 2)
+            if new <= value - 1e-4 * size * gain:
+                break
+            size /= 2
+        b, value = trial, new
     return b

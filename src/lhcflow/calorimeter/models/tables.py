@@ -1,0 +1,93 @@
+"""Tables of quantiles, blended by energy, that map standardised numbers to normal variables and back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.special import ndtr
+from torch import Tensor
+
+Array = NDArray[np.floating[Any]]
+TABLES = 3
+"""For a layer's little, typical and much energy."""
+SCORES = np.linspace(-2.8, 2.8, 29)
+"""Normal variables at whose quantiles the tables have their knots."""
+WIDE = 4
+"""Bins that give the slope outside: the outermost alone would be too uncertain to go on with."""
+_FEW = 400  # too few values for a table
+_GAP = 1e-3  # least distance of two knots
+_BLOCK = 1 << 24  # numbers at a time
+
+
+def blend(c: Tensor, centres: Tensor) -> Tensor:
+    """Weights (n, L, TABLES) of the tables, which sum to 1: linear in ``c`` (n, L) between the centres
+    (L, TABLES), constant outside.
+    """
+    u = ((c[..., None] - centres[:, :-1]) / centres.diff(dim=1)).clamp(0, 1)
+    end = u[..., :1]
+    return torch.cat([torch.ones_like(end), u], -1) - torch.cat([u, torch.zeros_like(end)], -1)
+
+
+def to_values(z: Tensor, knots: Tensor, weights: Tensor) -> Tensor:
+    """Normal variables (n, k) to standardised numbers.
+
+    Parameters
+    ----------
+    knots : (k, TABLES, scores).
+    weights : of the tables, (n, TABLES) for all k, or (n, k, TABLES).
+    """
+    scores = torch.from_numpy(SCORES).to(z)
+    bins = torch.searchsorted(scores, z.contiguous()).sub_(1).clamp_(0, len(SCORES) - 2)
+    weights = weights[:, None] if weights.dim() == 2 else weights
+    column = torch.arange(z.shape[1], device=z.device)
+
+    def at(place: Tensor | int) -> Tensor:
+        found = knots[..., place] if isinstance(place, int) else knots[column, :, place]
+        return (found * weights).sum(-1)
+
+    x0, y0 = scores[bins], at(bins)
+    slope = (at(bins + 1) - y0) / (scores[bins + 1] - x0)
+    wide = scores[WIDE] - scores[0]
+    low, high = z < scores[0], z > scores[-1]
+    slope = torch.where(low, (at(WIDE) - at(0)) / wide, slope)
+    slope = torch.where(high, (at(-1) - at(-1 - WIDE)) / wide, slope)
+    start = torch.where(high, scores[-1], x0), torch.where(high, at(-1), y0)
+    return start[1] + slope * (z - start[0])
+
+
+def to_scores(t: Tensor, knots: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+    """The inverse of :func:`to_values`, and its slope dz/dt; ``weights`` (n, k, TABLES)."""
+    scores = torch.from_numpy(SCORES).to(t)
+    rows = max(_BLOCK // (knots.shape[0] * knots.shape[2]), 1)
+    parts = []
+    for x, weight in zip(t.split(rows), weights.split(rows), strict=True):
+        table = torch.einsum("nkt,kts->nks", weight, knots).contiguous()
+        bins = torch.searchsorted(table, x[..., None]).sub_(1).clamp_(0, len(SCORES) - 2)
+        x0, x1 = (table.gather(2, bins + i)[..., 0] for i in (0, 1))
+        y0, y1 = (scores[bins + i][..., 0] for i in (0, 1))
+        slope = (y1 - y0) / (x1 - x0)
+        wide = scores[WIDE] - scores[0]
+        low, high = x < table[..., 0], x > table[..., -1]
+        slope = torch.where(low, wide / (table[..., WIDE] - table[..., 0]), slope)
+        slope = torch.where(high, wide / (table[..., -1] - table[..., -1 - WIDE]), slope)
+        start = torch.where(high, table[..., -1], x0), torch.where(high, scores[-1], y0)
+        parts.append((start[1] + slope * (x - start[0]), slope))
+    return torch.cat([z for z, _ in parts]), torch.cat([slope for _, slope in parts])
+
+
+def fitted(values: Array, group: NDArray[np.int64]) -> Tensor:
+    """Knots (TABLES, scores) of standardised numbers (n,), each with the number of its table."""
+    everything = _table(values)
+    parts = [values[group == number] for number in range(TABLES)]
+    return torch.stack([_table(part) if len(part) >= _FEW else everything for part in parts])
+
+
+def _table(values: Array) -> Tensor:
+    """Knots at the quantiles that :data:`SCORES` are of a normal variable."""
+    if len(values) < _FEW:
+        return torch.from_numpy(SCORES * (np.std(values) if len(values) > 1 else 1.0) + 0.0)
+    steps = np.arange(len(SCORES)) * _GAP
+    return torch.from_numpy(np.maximum.accumulate(np.quantile(values, ndtr(SCORES)) - steps) + steps)
