@@ -273,7 +273,7 @@ def report(folder: Folder, n: int, args: argparse.Namespace) -> dict[str, Any]:
     ]
     stopped = [name for name in SAMPLES if "stopped" in folder.notes(name)]
     if stopped:
-        notes.append(f"Stopped at the limit of {args.seconds:g} s: {', '.join(stopped)}.")
+        notes.append(f"Stopped at a limit of time, best epoch so far: {', '.join(stopped)}.")
     return {
         "title": f"Quality of showers (CaloGAN geometry, {args.name})",
         "command": f"python benchmarks/calo_quality.py {files} --name {args.name} --folder DIR "

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 import torch
+from scipy.optimize import minimize
+from scipy.special import expit
 
 from lhcflow import InputError
 from lhcflow.calorimeter import geometry
@@ -79,7 +81,9 @@ def test_density_adds_up_over_the_cells(trained, showers):
     odds, mean, scale = given.odds, given.mean, given.scale
     t = torch.where(hit, above, 1.0).log().requires_grad_()
     z = trained.score((t - mean) * (-scale).exp(), powers)[0]
-    links = torch.cat([hit.float() - odds.sigmoid(), torch.where(hit, z, 0.0).detach()], 1)
+    p = odds.sigmoid()
+    pulls = (hit.float() - p) / (p * (1 - p)).clamp_min(0.05).sqrt()
+    links = torch.cat([pulls, torch.where(hit, z, 0.0).detach()], 1)
     total = torch.zeros(40, 3, 3, 2)  # shares, hits and energies; times 1, x and y; by layer
     expected = torch.zeros(40, dtype=torch.float64)
     for step, cells in enumerate(trained.cells.steps):
@@ -220,6 +224,29 @@ def test_tables_invert_and_blend():
     inside = z.detach()[:, 0].abs() < 2.8
     values = np.interp(z.detach()[inside, 0], SCORES, knots[1, 1])
     torch.testing.assert_close(to_values(z, knots, one)[inside, 1].detach().numpy(), values)
+
+
+def test_regressions_reach_the_minimum():
+    """As scipy's minimiser finds it, also with features that are all but collinear and far from the start."""
+    random = np.random.default_rng(5)
+    x = random.normal(size=(3000, 3))
+    x = np.c_[np.ones(3000), x, x[:, 0] + 1e-4 * x[:, 1]]
+    ridge = np.array([1e-3, 1.0, 1.0, 1.0, 1e-2])
+    residual = random.normal(size=3000) * np.exp(1.5 * x[:, 1] - 2.0)
+    hits = random.uniform(size=3000) < expit(3 * x[:, 2] - 4)
+    start = np.eye(5)[0] * 0.5 * np.log(np.mean(residual**2) + 1e-9)
+
+    def sigma(b):
+        return np.sum(x @ b + 0.5 * residual**2 * np.exp(-2 * (x @ b))) + 0.5 * ridge @ (b - start) ** 2
+
+    def chance(b):
+        return np.sum(np.logaddexp(0, x @ b) - hits * (x @ b)) + 0.5 * ridge @ b**2
+
+    for loss, found in (
+        (sigma, log_scale(x, residual, ridge)),
+        (chance, logistic(x, hits.astype(float), ridge)),
+    ):
+        assert loss(found) < minimize(loss, np.zeros(5), method="BFGS").fun + 0.02
 
 
 def test_regressions_find_what_was_put_in():

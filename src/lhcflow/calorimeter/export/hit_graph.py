@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from ..models import HitFlow
-from ..models.hitflow import FAINT, KNOTS, LEAST, LIMIT, STATE, SUMS
+from ..models.hitflow import FAINT, KNOTS, LEAST, LIMIT, RARE, STATE, SUMS
 from ..models.tables import SCORES, WIDE
 from .graph import Graph
 from .shower_graph import layer_energies
@@ -41,6 +41,7 @@ def hitflow(
         share = op("Add", above, op("Mul", hit, graph.columns(least, own)))
         z = op("Mul", hit, z)
         surplus = op("Sub", hit, graph.columns(steps.expected, index))
+        surplus = op("Mul", surplus, graph.columns(steps.precision, index))
         added = op("MatMul", op("Concat", share, surplus, z, axis=1), _sums(model, index))
         total = op("Add", total, added)
         first = 2 * sum(len(cells) for cells in model.cells.steps[:number])
@@ -57,7 +58,8 @@ class _Steps:
 
     Attributes
     ----------
-    expected, mean, sigma : (n, V), hit probability, mean and sigma of the cells given the energies alone.
+    expected, precision, mean, sigma : (n, V) of the cells given the energies alone: hit probability, its
+        inverse standard deviation, mean and sigma.
     blend : of each table, its weight (n, L) in the layers.
     """
 
@@ -69,6 +71,8 @@ class _Steps:
         odds, mean, scale = (op("MatMul", powers, terms.T) for terms in orbits)
         self._odds = op("Clip", odds, -9.0, 9.0)
         self.expected = _sigmoid(graph, self._odds)
+        variance = op("Mul", self.expected, op("Sub", 1.0, self.expected))
+        self.precision = op("Reciprocal", op("Sqrt", op("Max", variance, RARE)))
         self.mean, self.sigma = mean, op("Exp", op("Clip", scale, -5.0, 2.0))
         self.blend = _blend(graph, model, powers)
 

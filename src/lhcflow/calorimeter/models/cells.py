@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Indices = NDArray[np.int64]
-_FINE = 24  # more cells than that along an axis count as fine: every fourth at a time instead of every second
+_FINE = 24  # more cells than that along an axis count as fine: every eighth at a time instead of every second
 _REACH = 2  # how many cells away neighbours are looked for
 
 
@@ -95,13 +95,13 @@ class Cells:
 
 
 def _stride(cells: int) -> int:
-    return 4 if cells > _FINE else min(2, cells)
+    return 8 if cells > _FINE else min(2, cells)
 
 
 def _sublattice(cells: int) -> Indices:
     """Which sublattice each cell of an axis is on, numbered so that those in the middle come first."""
     stride = _stride(cells)
-    order = np.array([0, 2, 1, 3]) if stride == 4 else np.arange(stride)
+    order = np.array([0, 4, 2, 6, 1, 5, 3, 7]) if stride == 8 else np.arange(stride)
     return order[(np.arange(cells) - cells // 2) % stride]
 
 

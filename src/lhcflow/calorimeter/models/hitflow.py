@@ -35,6 +35,8 @@ LIMIT = 8.0
 """Of standardised numbers."""
 STATE = 3.5
 """Of the sums, which are features: outliers would be levers."""
+RARE = 0.05
+"""Least variance of a hit: one that nobody expected is not worth any number of others."""
 LEAST = 1e-3
 """Of what is left of a layer's energy, for its logarithm."""
 _NEAR = 1e-3  # of the threshold: hits are at least so far above it
@@ -70,7 +72,7 @@ class HitFlow(ShowerModel):
     to a normal variable by tables, is normal. Log-odds, mean and log sigma of a cell are linear in
     :meth:`powers` of the energies; in what the steps before have left of each layer's energy; in their sums
     and first moments of energies, hits and standardised energies; and in the cells near by. Cells of one step
-    are independent given all steps before; there are 36 in CaloGAN's calorimeter. Everything but flow I is
+    are independent given all steps before; there are 44 in CaloGAN's calorimeter. Everything but flow I is
     fitted by ridge regressions: no epochs, no learning rate.
 
     Parameters
@@ -211,6 +213,12 @@ class HitFlow(ShowerModel):
         """The inverse of :meth:`score` for cells (k,) of one layer; ``weights`` (n, TABLES) of its tables."""
         return to_values(z, self.knots[self.orbit[index]], weights)
 
+    def surplus(self, hit: Tensor, expected: Tensor) -> Tensor:
+        """Hits (n, k) less their probability from the energies alone, in standard deviations: rare ones say
+        more.
+        """
+        return (hit.to(expected.dtype) - expected) * (expected * (1 - expected)).clamp_min(RARE).rsqrt()
+
     def excess(self, voxels: Tensor, energies: Tensor) -> Tensor:
         """What hits have above the threshold, as shares of their layers' energies; 0 for empty cells."""
         above = (voxels - self.threshold).clamp_min(_NEAR * self.threshold)
@@ -315,7 +323,7 @@ class HitFlow(ShowerModel):
             logs = given.mean[:, index] + sigma[:, index] * self.unscore(z, index, weights)
             above, z = torch.where(hit, logs.clamp_max(0.0).exp(), 0.0), torch.where(hit, z, 0.0)
             share = torch.where(hit, above + least[:, index], 0.0)
-            surplus = hit.to(z.dtype) - expected[:, index]
+            surplus = self.surplus(hit, expected[:, index])
             links[:, index], links[:, index + cells], excess[:, index] = surplus, z, above
             total = total + self.summary(share, surplus, z, step)
         return self.renormalise(excess.double(), energies)
@@ -338,7 +346,7 @@ class HitFlow(ShowerModel):
         above = torch.where(hit, self.excess(voxels, energies), 1.0)
         t = (above.log().to(given.mean.dtype) - given.mean) * (-given.scale).exp()
         z, slope = self.score(t, given.powers)
-        z, surplus = torch.where(hit, z.clamp(-LIMIT, LIMIT), 0.0), hit.to(z.dtype) - given.odds.sigmoid()
+        z, surplus = torch.where(hit, z.clamp(-LIMIT, LIMIT), 0.0), self.surplus(hit, given.odds.sigmoid())
         shares = (voxels / spread.clamp_min(1e-300)).to(z.dtype)
         links = torch.cat([surplus, z], 1)
         total = links.new_zeros(len(links), SUMS * len(self.layers.sizes))

@@ -100,7 +100,7 @@ def _fit_cells(
     hit = excess > 0
     t = (torch.where(hit, excess, 1.0).log().float() - mean) * (-sigma).exp()
     z = torch.where(hit, model.score(t, powers)[0].clamp(-8, 8), 0.0)
-    surplus = hit.float() - odds.sigmoid()
+    surplus = model.surplus(hit, odds.sigmoid())
     total = powers.new_zeros(len(powers), model.state_terms.shape[2])
     links = torch.cat([surplus, z], 1).double().numpy()
     hits, known = hit.numpy(), odds.double().numpy()
