@@ -1,5 +1,6 @@
 """Bump hunt: resonant anomaly detection, from events to p-values and limits."""
 
+from .common_start import common_start
 from .crossfit import CrossFit, background_efficiency, cross_fit
 from .datasets import Events, read_events, read_jets
 from .density import ConditionalDensity
@@ -29,6 +30,7 @@ __all__ = [
     "Supervised",
     "Toy",
     "background_efficiency",
+    "common_start",
     "cross_fit",
     "jet_features",
     "quantiles",

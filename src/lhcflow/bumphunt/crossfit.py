@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,7 +53,7 @@ def cross_fit(
 
     Parameters
     ----------
-    detector : a :class:`Detector`; it is not changed.
+    detector : a :class:`Detector`, or one for each fold; they are not changed.
     X, m, labels, background : as in :meth:`Detector.fit`. The background sample is split into folds too.
     folds : number of folds, at least 2.
     seed : of the folds and of the reference events.
@@ -67,10 +67,13 @@ def cross_fit(
     X, m = checked(X, m)
     if not 2 <= folds <= len(m):
         raise InputError(f"folds must be between 2 and the number of events, got {folds}")
+    ones = list(detector) if isinstance(detector, Sequence) else [detector] * folds
+    if len(ones) != folds:
+        raise InputError(f"{folds} folds need as many detectors, got {len(ones)}")
     y = None if labels is None else np.asarray(labels)
-    fold = _folds(len(m), folds, seed, 0)
+    fold = fold_numbers(len(m), folds, seed)
     pure = None if background is None else checked(*background)
-    pure_fold = None if pure is None else _folds(len(pure[1]), folds, seed, 1)
+    pure_fold = None if pure is None else fold_numbers(len(pure[1]), folds, seed, 1)
     score, efficiency = np.empty(len(m)), np.empty(len(m))
     detectors, references, reference_efficiencies = [], [], []
     for k in range(folds):
@@ -83,7 +86,7 @@ def cross_fit(
             chosen = (pure_fold == k) == held
             return X[rows], m[rows], known, (pure[0][chosen], pure[1][chosen])
 
-        copy: Any = clone(detector)
+        copy: Any = clone(ones[k])
         trained = copy.fit(*part(held=False))
         held = fold == k
         score[held] = trained.score(X[held], m[held])
@@ -113,7 +116,7 @@ def background_efficiency(score: ArrayLike, reference: ArrayLike) -> Array:
     return 1 - np.searchsorted(ordered, np.asarray(score, float), side="left") / len(ordered)
 
 
-def _folds(n: int, folds: int, seed: int, stream: int) -> NDArray[np.int64]:
-    """Random folds (n,) of nearly equal size."""
+def fold_numbers(n: int, folds: int, seed: int, stream: int = 0) -> NDArray[np.int64]:
+    """The fold (n,) of each of ``n`` events: random, of nearly equal size, and the same for the same seed."""
     rng = np.random.default_rng(np.random.SeedSequence((seed, 0xF0, stream)))
     return rng.permutation(np.arange(n) % folds)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -21,6 +22,8 @@ from .preprocessing import Preprocessing
 Array = NDArray[np.float64]
 
 _ROWS = 65_536
+_REFINING = 0.3
+"""Share of the epochs of a density that begins with the weights of another one."""
 
 
 class ConditionalDensity(BaseEstimator):
@@ -40,6 +43,8 @@ class ConditionalDensity(BaseEstimator):
     validation_fraction : share of the events that chooses the epochs.
     members : number of flows, each with its own weights, split and order of the events.
     seed : of the first flow's weights, split and order, and of the others' seeds.
+    start : a trained density with the same flow and members, inside scikit-learn's ``FrozenEstimator``. Its
+        weights, preprocessing and limits are taken over, and the training needs a third of the epochs.
     device : where to train; "auto" for a GPU if there is one, None for the CPU. Trained flows are on the CPU.
 
     Attributes
@@ -66,6 +71,7 @@ class ConditionalDensity(BaseEstimator):
         validation_fraction: float = 0.1,
         members: int = 1,
         seed: int = 0,
+        start: Any = None,
         device: str | None = None,
     ) -> None:
         self.flow = flow
@@ -81,6 +87,7 @@ class ConditionalDensity(BaseEstimator):
         self.validation_fraction = validation_fraction
         self.members = members
         self.seed = seed
+        self.start = start
         self.device = device
 
     @classmethod
@@ -107,25 +114,44 @@ class ConditionalDensity(BaseEstimator):
 
         Parameters
         ----------
-        limits : of the features; those of X if None.
+        limits : of the features; those of X if None. With ``start`` its own are taken.
         """
         if self.members < 1:
             raise InputError(f"members must be >= 1, got {self.members}")
         X, m = np.asarray(X, float), np.asarray(m, float)
-        self.limits_ = Limits(X, m) if limits is None else limits
-        self.preprocessing_ = Preprocessing(X, m, self.limits_)
-        self.mean_, self.scale_ = float(m.mean()), max(float(m.std()), 1e-12)
+        if self.start is None:
+            self.limits_ = Limits(X, m) if limits is None else limits
+            self.preprocessing_ = Preprocessing(X, m, self.limits_)
+            self.mean_, self.scale_ = float(m.mean()), max(float(m.std()), 1e-12)
+            flows = [None] * self.members
+        else:
+            flows = self._begin(X.shape[1])
         device = distributed.initialize(self.device or "cpu")
         z = torch.as_tensor(self.preprocessing_.forward(X, m)[0], dtype=torch.float32).to(device)
         context = self._context(m).to(device)
         more = np.random.SeedSequence((self.seed, 0xE5)).generate_state(self.members - 1) >> 1
-        trained = [self._train(z, context, seed) for seed in (self.seed, *more.tolist())]
+        seeds = (self.seed, *more.tolist())
+        trained = [self._train(z, context, *one) for one in zip(seeds, flows, strict=True)]
         self.flows_, self.histories_ = (list(part) for part in zip(*trained, strict=True))
         return self
 
-    def _train(self, z: Tensor, context: Tensor, seed: int) -> tuple[Flow, History]:
+    def _begin(self, dim: int) -> list[Flow]:
+        """Take over all of ``start`` but its flows, and return copies of these."""
+        flows = getattr(self.start, "flows_", None)
+        if flows is None or len(flows) != self.members or flows[0].dim != dim:
+            raise InputError(
+                f"start must be a trained density of {dim} features with {self.members} members, inside "
+                "FrozenEstimator, so that a copy of this one keeps it"
+            )
+        for name in ("limits_", "preprocessing_", "mean_", "scale_"):
+            setattr(self, name, getattr(self.start, name))
+        return [copy.deepcopy(flow) for flow in flows]
+
+    def _train(self, z: Tensor, context: Tensor, seed: int, begun: Flow | None) -> tuple[Flow, History]:
         """One member, of preprocessed features (n, features) and standardised masses (n, 1)."""
-        flow = self._build(z.shape[1], seed).to(z.device)
+        share = 1.0 if begun is None else _REFINING
+        flow = self._build(z.shape[1], seed) if begun is None else begun.requires_grad_(True).train()
+        flow = flow.to(z.device)
         rng = np.random.default_rng(np.random.SeedSequence((seed, 0xDE)))
         order = torch.as_tensor(rng.permutation(len(z)), device=z.device)
         z, context = z[order], context[order]
@@ -135,14 +161,14 @@ class ConditionalDensity(BaseEstimator):
             (z[held:], context[held:]),
             Graphed(negative_log_likelihood),
             validation=(z[:held], context[:held]),
-            epochs=self.epochs,
+            epochs=max(round(share * self.epochs), 1),
             batch_size=self.batch_size,
             optimizer="adam",
             learning_rate=self.learning_rate,
             schedule=self.schedule,
             clip=10.0,
             average="best",
-            best=self.best,
+            best=max(round(share * self.best), 1),
             seed=seed,
             progress=False,
         )

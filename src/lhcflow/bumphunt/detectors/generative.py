@@ -66,12 +66,14 @@ class GenerativeDetector(Detector):
         self.mass_ = MassDensity(data.m[data.inside], self.region_)
 
     def _density(self, stream: int, thaw: bool = False) -> Any:
-        """A fresh density estimator, or the frozen one that was given; with ``thaw`` a fresh one as well."""
+        """A fresh density estimator, or the frozen one; with ``thaw`` one that begins from scratch."""
         given: Any = ConditionalDensity() if self.density is None else clone(self.density)
         if "seed" not in given.get_params(deep=False):
             if not thaw:
                 return given
             given = clone(given.estimator)
+        if thaw and "start" in given.get_params(deep=False):
+            given.set_params(start=None)  # it is a density of the sidebands
         return given.set_params(seed=self._seed(stream))
 
     def _reference(

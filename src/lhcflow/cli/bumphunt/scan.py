@@ -73,6 +73,9 @@ def scan(
     The result is the smallest local p-value at the first working point, and what is left of it when
     all windows are counted as independent looks; windows that overlap are not, so that this is too
     careful rather than too bold. Labels are not used.
+
+    Flows are trained once on the events that lie in no window, if these are many; each window's flow begins
+    there, without having seen any window's signal.
     """
     check_json(json)
     from ...bumphunt.statistics import Settings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from .methods import TITLES, chosen_methods, detector
 from .training import train
 
 if TYPE_CHECKING:
-    from ...bumphunt import Events
+    from ...bumphunt import Detector, Events
     from ...files import RunDirectory
     from .hunting import Hunt
     from .loading import Samples
@@ -98,23 +98,44 @@ def _search_all(
     quiet: bool,
 ) -> tuple[list[dict[str, Any]], list[str]]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from sklearn.base import clone
+
+    from ...bumphunt import common_start
 
     windows, warnings = [], []
+    begun: list[Any] = [detector(method, places[0], hunt.models, hunt.seed)] * hunt.folds
+    if not all(_checkpoint(run, i).is_file() for i in range(len(places))):
+        with console(quiet).status("what all windows have in common"):
+            begun = common_start(
+                begun[0], samples.events.features, samples.events.m, places, hunt.folds, hunt.seed
+            )
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console(quiet), transient=True) as bar:
         task = bar.add_task("windows, folds", total=len(places) * hunt.folds)
         for i, place in enumerate(places):
             one = dataclasses.replace(hunt, region=place)
+            here: list[Any] = [clone(each) for each in begun]
+            for each in here:
+                each.set_params(signal_region=place)
             try:
-                windows.append(_window(one, method, samples, run, i, warnings, lambda *_: bar.advance(task)))
+                windows.append(
+                    _window(one, here, method, samples, run, i, warnings, lambda *_: bar.advance(task))
+                )
             except InputError as error:
                 warnings.append(f"{_name(place)}: {error}")
             bar.update(task, completed=(i + 1) * hunt.folds)
     return windows, warnings
 
 
-def _window(  # type: ignore[no-untyped-def]
-    hunt: Hunt, method: str, samples: Samples, run: RunDirectory, index: int, warnings: list[str], progress
+def _window(
+    hunt: Hunt,
+    detectors: Sequence[Detector],
+    method: str,
+    samples: Samples,
+    run: RunDirectory,
+    index: int,
+    warnings: list[str],
+    progress: Callable[[int, int], None],
 ) -> dict[str, Any]:
     from ...bumphunt import SignalRegion
     from ...bumphunt.statistics import examine_cuts, search_spectrum
@@ -127,13 +148,13 @@ def _window(  # type: ignore[no-untyped-def]
     edges = edges_of(hunt, region, events.m)
     inclusive = search_spectrum(events.m, edges, region, hunt.settings)
     trained = train(
-        detector(method, hunt.region, hunt.models, hunt.seed),
+        detectors,
         events,
         samples.background if method == "idealized" else None,
         None,
         hunt.folds,
         hunt.seed,
-        run.checkpoints / f"window{index}.npz",
+        _checkpoint(run, index),
         progress,
     )
     cuts = examine_cuts(
@@ -155,6 +176,10 @@ def _window(  # type: ignore[no-untyped-def]
         "cuts": [cut_table(cut) for cut in cuts],
         "cpu_seconds": trained.seconds,
     }
+
+
+def _checkpoint(run: RunDirectory, index: int) -> Path:
+    return run.checkpoints / f"window{index}.npz"
 
 
 def _best(windows: Sequence[Mapping[str, Any]], point: float) -> dict[str, Any] | None:

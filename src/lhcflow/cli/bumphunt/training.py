@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,7 +40,7 @@ class Trained:
 
 
 def train(
-    detector: Detector,
+    detector: Detector | Sequence[Detector],
     events: Events,
     background: Events | None,
     test: Events | None,
@@ -49,7 +49,7 @@ def train(
     file: Path,
     progress: Callable[[int, int], None],
 ) -> Trained:
-    """Cross-fit a detector; a result that is in ``file`` already is read instead."""
+    """Cross-fit a detector, or one for each fold; a result that is in ``file`` already is read instead."""
     import numpy as np
 
     from ...bumphunt import cross_fit
