@@ -99,6 +99,23 @@ def test_an_injected_peak_is_found_where_it_is():
     assert scan.yields[best] == pytest.approx(700, abs=4 * scan.errors[best])
 
 
+def test_an_excess_in_the_region_makes_none_elsewhere():
+    """Behind a tight cut it bends the fit to the whole spectrum so far that a peak at its low end helps."""
+    model = dijet_model(EDGES, 3)
+    background = model.background(
+        fit(model, Spectrum.of(Toy().sample(150_000, 0, 1).m, EDGES).counts).parameters[0]
+    )
+    behind = 1e-3 * background + 90 * gaussian_peak(EDGES, 3.5, 0.037)
+    masses = np.arange(2.9, 3.3, 0.05)
+    unmasked = shape_scan(Spectrum(EDGES, behind), masses, 0.037, 3)
+    masked = shape_scan(Spectrum(EDGES, behind), masses, 0.037, 3, region=REGION)
+    assert np.abs(unmasked.z).max() > 3
+    assert np.abs(masked.z).max() < 1.5  # the peak's own tails reach out of the region
+    # Inside nothing is masked.
+    inside = [shape_scan(Spectrum(EDGES, behind), [3.5], 0.037, 3, region=r).z[0] for r in (None, REGION)]
+    assert inside[0] == inside[1] > 5
+
+
 def background_only(experiments, events, seed, edges=None):
     """Local p-values of pseudo-experiments, each with its own F-test, and range where none is given."""
     p_values = []

@@ -49,7 +49,7 @@ class Search:
     count : excess in the signal region, whatever its shape.
     p_toys : local p-value of the count from toys; None where there are enough events for the asymptotic one.
     limit : on the signal events in the signal region; from toys where there are few events.
-    scan : peaks at all masses.
+    scan : peaks at all masses; those outside the region are fitted with it masked.
     global_ : largest excess of peaks in the signal region against toys; None without toys.
     spurious : signal that the fit finds in the fit of a function with one parameter more.
     """
@@ -114,7 +114,7 @@ def search(
     fits = sideband_fit(spectrum, region, parameters, energy)
     background = model.background(fits.parameters[0])
     masses = scan_masses(spectrum, region, resolution)
-    scan = shape_scan(spectrum, masses, resolution, parameters, energy)
+    scan = shape_scan(spectrum, masses, resolution, parameters, energy, region)
     count = count_significance(spectrum, region, parameters, energy)
     p_toys, limit = _few_or_many(spectrum, region, count, background, parameters, toys, seed, energy, level)
     inside = region.contains(masses)

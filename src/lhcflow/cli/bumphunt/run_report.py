@@ -130,17 +130,17 @@ def _spectra(results: Results, name: str) -> Section:
     content: list[Picture | Table] = [
         Picture(
             figures.spectra(results, name),
-            f"Spectrum {title}. Before and behind the cuts, with the dijet function fitted outside the "
+            f"Spectrum, {title}. Before and behind the cuts, with the dijet function fitted outside the "
             "shaded signal region and its uncertainty; below, pulls.",
         ),
         Picture(
             figures.local_p_values(results, name),
-            f"Local p-values {title}. Of Gaussian peaks; the background is fitted together with each. The "
-            "detector was trained for the shaded region.",
+            f"Local p-values, {title}. Of Gaussian peaks; the background is fitted together with each; the "
+            "shaded region is masked for peaks outside. The detector was trained for this region.",
         ),
         Picture(
             figures.limits(results, name),
-            f"Limits {title}. 95 % CLs upper limits on the signal events in the signal region behind each "
+            f"Limits, {title}. 95 % CLs upper limits on the signal events in the signal region behind each "
             "cut, with the background from the fit and from the template.",
         ),
     ]
