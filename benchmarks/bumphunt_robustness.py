@@ -60,13 +60,18 @@ RESOLUTION = 0.037
 FOLDS = 2
 NULL = {"events": 20_000, "cut": 0.05, "epochs": 8, "members": 2}
 EDGE = {"events": 100_000, "cut": 0.01, "epochs": 10, "members": 5}
+QUICKER = ["CATHODE with relu", "LaCATHODE with relu"]
+"""Densities with another activation than the default's, silu; with relu they take less time."""
 MORE = 10
 """Times the data: other background that shows the shape of a cut."""
 
 
 def detector(name: str, settings: dict[str, Any], seed: int) -> Any:
     region = (REGION.low, REGION.high)
-    density = ConditionalDensity(epochs=settings["epochs"], activation="relu")  # half the time
+    name, _, activation = name.partition(" with ")
+    density = ConditionalDensity(epochs=settings["epochs"])
+    if activation:
+        density.set_params(activation=activation)
     trees = TreeEnsemble(members=settings["members"])
     return {
         "CWoLa": CWoLa(region, classifier=trees, seed=seed),
@@ -227,6 +232,7 @@ def report(jobs: dict[str, dict], command: str) -> dict[str, Any]:
             f"{FOLDS} folds. z: count of the signal region over the fit of the sidebands behind the cut; "
             "z (template): the same count against the template, without a systematic error and with that of "
             "the closure beside the signal region.",
+            "with relu: densities with this activation, in place of the default's silu. "
             f"Epochs of the flows: {NULL['epochs']} and {EDGE['epochs']}; members of ensembles: "
             f"{NULL['members']} and {EDGE['members']}. The F-test behind the cut begins with the parameters "
             "of the spectrum before it. (Where it begins with two, as in an older table of "
@@ -243,7 +249,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    names = ["CWoLa", "CATHODE", "LaCATHODE", "ANODE", "R-ANODE"]
+    names = ["CWoLa", "CATHODE", "LaCATHODE", "ANODE", "R-ANODE", *QUICKER]
     parser.add_argument("--parts", nargs="+", default=list(WORK), choices=WORK)
     parser.add_argument("--detectors", nargs="+", default=names, choices=names)
     parser.add_argument("--pseudo", type=int, default=200)
