@@ -97,8 +97,10 @@ def test_working_points_look_at_the_efficiency_only():
     assert passes(efficiency, 0.01).tolist() == [True, True, False, False]
     assert passes(efficiency, 1).all()
     assert checked_points([0.001, 0.1, 0.001], 100_000) == [0.001, 0.1]
-    with pytest.raises(InputError, match=r"choose at least 0\.01"):
-        checked_points([0.001], 1000)
+    for reference, least in ((1000, 0.01), (9058, 0.002)):
+        with pytest.raises(InputError, match=f"choose at least {least}$"):
+            checked_points([0.001], reference)
+        assert checked_points([least], reference) == [least]
     with pytest.raises(InputError, match="efficiency in"):
         checked_points([1.5], 1000)
 

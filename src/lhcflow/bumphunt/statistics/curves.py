@@ -27,7 +27,8 @@ class Improvement:
     band : significance improvement against the signal efficiency, NaN where the background efficiency is
         not known to 20 %. Over several curves median and 68 % band; of one curve its statistical error.
     auc, max_sic : area under the ROC curve, and largest improvement; medians.
-    sic, sic_error : improvement at a background efficiency of 1e-3, and its error or half band.
+    sic, sic_error : improvement at a background efficiency of 1e-3, and its statistical error, or half of the
+        band over the curves if that is wider.
     signal, background : numbers of events of one curve.
     """
 
@@ -57,7 +58,7 @@ def improvement(scores: Sequence[ArrayLike], label: ArrayLike) -> Improvement:
         band = _statistical(curves[0])
     else:
         low, value, high = (float(v) for v in np.quantile([a[0] for a in at], [0.16, 0.5, 0.84]))
-        error = (high - low) / 2
+        error = max((high - low) / 2, float(np.median([a[1] for a in at])))
         band = sic_band(curves, _GRID)
     best = [curve.max_sic() for curve in curves]
     return Improvement(

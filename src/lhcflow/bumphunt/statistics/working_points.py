@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -38,8 +39,10 @@ def checked_points(points: Sequence[float], reference: int | None = None) -> lis
         if not 0 < point < 1:
             raise InputError(f"a working point is a background efficiency in (0, 1), got {point:g}")
         if reference is not None and point * reference < _LEAST_REFERENCE:
+            least = _LEAST_REFERENCE / max(reference, 1)
+            digit = 10.0 ** math.floor(math.log10(least))
             raise InputError(
                 f"the working point {point:g} keeps {point * reference:.2g} of {reference} background events:"
-                f" choose at least {_LEAST_REFERENCE / max(reference, 1):.1g}"
+                f" choose at least {math.ceil(least / digit - 1e-9) * digit:g}"
             )
     return list(dict.fromkeys(points))

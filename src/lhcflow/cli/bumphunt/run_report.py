@@ -197,7 +197,11 @@ def _improvement(results: Results, drawn: Any) -> Section:
                 f"Improvement curves. Signal against background in the signal region, {band[source]}. Drawn "
                 "where the background efficiency is known to 20 %.",
             ),
-            Table(header, rows, "Errors: of the same kind as the bands."),
+            Table(
+                header,
+                rows,
+                "Errors: half of the band or the statistical error of the test sample, whichever is larger.",
+            ),
         ],
     )
 
