@@ -91,7 +91,7 @@ def main() -> None:
         write_json(
             given.json,
             {
-                "title": "Exported models in ONNX Runtime",
+                "title": f"Exported models in ONNX Runtime, {given.showers:,} showers",
                 "command": f"python benchmarks/calo_onnx.py {models} --showers {given.showers}",
                 "machine": f"{platform.machine()}, ONNX Runtime {onnxruntime.__version__}, one thread",
                 "notes": notes,

@@ -275,7 +275,7 @@ def report(folder: Folder, n: int, args: argparse.Namespace) -> dict[str, Any]:
     if stopped:
         notes.append(f"Stopped at a limit of time, best epoch so far: {', '.join(stopped)}.")
     return {
-        "title": f"Quality of showers (CaloGAN geometry, {args.name})",
+        "title": f"Quality of showers (CaloGAN geometry, {args.name}, {n:,} of each kind)",
         "command": f"python benchmarks/calo_quality.py {files} --name {args.name} --folder DIR "
         f"--train {len(folder.kept)} --epochs {args.epochs} --repeats {args.repeats} --device {args.device}",
         "machine": args.machine or f"{platform.machine()}, torch {torch.__version__}, {where}",
