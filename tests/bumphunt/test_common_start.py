@@ -102,3 +102,12 @@ def test_a_density_of_the_region_begins_from_scratch(events):
 def test_a_start_must_be_trained(events, start):
     with pytest.raises(InputError, match="start must be a trained density of 4 features with 1 members"):
         ConditionalDensity(start=start).fit(events.features, events.m)
+
+
+@pytest.mark.parametrize("wrong", [{"epochs": 0}, {"epochs": -1}, {"best": 0}, {"best": -1}])
+def test_no_epochs_are_an_error_with_and_without_a_start(events, wrong):
+    X, m = events.features, events.m
+    start = FrozenEstimator(clone(SMALL).fit(X, m))
+    for density in (clone(SMALL), clone(SMALL).set_params(start=start)):
+        with pytest.raises(InputError, match="must be >= 1"):
+            density.set_params(**wrong).fit(X, m)

@@ -149,9 +149,13 @@ class ConditionalDensity(BaseEstimator):
 
     def _train(self, z: Tensor, context: Tensor, seed: int, begun: Flow | None) -> tuple[Flow, History]:
         """One member, of preprocessed features (n, features) and standardised masses (n, 1)."""
-        share = 1.0 if begun is None else _REFINING
-        flow = self._build(z.shape[1], seed) if begun is None else begun.requires_grad_(True).train()
-        flow = flow.to(z.device)
+        epochs, best = self.epochs, self.best
+        if begun is None:
+            flow = self._build(z.shape[1], seed).to(z.device)
+        else:
+            flow = begun.requires_grad_(True).train().to(z.device)
+            # Fewer, but none stays none, which is an error.
+            epochs, best = (max(round(_REFINING * n), min(n, 1)) for n in (epochs, best))
         rng = np.random.default_rng(np.random.SeedSequence((seed, 0xDE)))
         order = torch.as_tensor(rng.permutation(len(z)), device=z.device)
         z, context = z[order], context[order]
@@ -161,14 +165,14 @@ class ConditionalDensity(BaseEstimator):
             (z[held:], context[held:]),
             Graphed(negative_log_likelihood),
             validation=(z[:held], context[:held]),
-            epochs=max(round(share * self.epochs), 1),
+            epochs=epochs,
             batch_size=self.batch_size,
             optimizer="adam",
             learning_rate=self.learning_rate,
             schedule=self.schedule,
             clip=10.0,
             average="best",
-            best=max(round(share * self.best), 1),
+            best=best,
             seed=seed,
             progress=False,
         )
