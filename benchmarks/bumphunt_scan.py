@@ -64,6 +64,7 @@ def report(one: dict[str, Any], command: str, signal: int) -> dict[str, Any]:
         "notes": [
             f"{one['events']:,} events of the toy, {signal} of them signal at 3.5 TeV.",
             "Working point: 1 % of the background.",
+            *(["The scan was resumed: cost of its last part."] if one["resumed"] else []),
         ],
         "tables": [
             {

@@ -80,7 +80,7 @@ def test_density_adds_up_over_the_cells(trained, showers):
     given = trained.conditions(powers)
     odds, mean, scale = given.odds, given.mean, given.scale
     t = torch.where(hit, above, 1.0).log().requires_grad_()
-    z = trained.score((t - mean) * (-scale).exp(), powers)[0]
+    z = trained.score((t - mean) * (-scale).exp(), given.blend)[0]
     p = odds.sigmoid()
     pulls = (hit.float() - p) / (p * (1 - p)).clamp_min(0.05).sqrt()
     links = torch.cat([pulls, torch.where(hit, z, 0.0).detach()], 1)

@@ -22,14 +22,14 @@ def hitflow(
     op = graph.op
     energies = layer_energies(graph, model.energies, incident, noise_energies)
     steps = _Steps(graph, model, incident, energies)
-    sizes, layer = np.array(model.layers.sizes), model.cells.layer
+    sizes = np.array(model.layers.sizes)
     possible = graph.number(op("Greater", energies, 0.0))
     least = op("Div", model.threshold, op("Max", energies, 1e-30))
     seen, parts, place = "", [], np.full(2 * sizes.sum(), -1)
     total = op("MatMul", energies, np.zeros((len(sizes), SUMS * len(sizes))))
     for number, index in enumerate(model.cells.steps):
         odds, mean, scale = steps.parameters(number, total, seen, place)
-        own = layer[index[:1]]
+        own = [model.cells.step_layers[number]]
         hit = graph.number(op("Less", graph.columns(chances, index), _sigmoid(graph, odds)))
         hit = op("Mul", hit, graph.columns(possible, own))
         z = op("Add", mean, op("Mul", op("Exp", scale), graph.columns(normal, index)))

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Indices = NDArray[np.int64]
-_FINE = 24  # more cells than that along an axis count as fine: every eighth at a time instead of every second
+_FINE = 24  # more cells than that along an axis count as fine
+_APART = 8  # fine cells that are generated at a time are so far from each other
 _REACH = 2  # how many cells away neighbours are looked for
 
 
@@ -68,12 +69,17 @@ class Cells:
         """The cells of each step."""
         return [np.flatnonzero(self.groups == g) for g in range(int(self.groups.max()) + 1)]
 
+    @cached_property
+    def step_layers(self) -> list[int]:
+        """The layer of each step."""
+        return [int(self.layer[cells[0]]) for cells in self.steps]
+
     def neighbours(self, cell: int) -> Indices:
         """Cells of earlier steps near a cell: in its layer, and behind or before it in the others."""
         x, y, dx, dy = self._boxes
         own = self.layer == self.layer[cell]
         fine = np.array([b > _FINE for _, b in self.shapes])[self.layer]
-        reach = np.where(fine, _stride(_FINE + 1), _REACH)
+        reach = np.where(fine, _APART, _REACH)
         near_x = np.abs(x - x[cell]) < np.where(own, (_REACH + 0.1) * dx, 0.49 * (dx + dx[cell]))
         near_y = np.abs(y - y[cell]) < np.where(own, (reach + 0.1) * dy, 0.49 * (dy + dy[cell]))
         return np.flatnonzero(near_x & near_y & (self.groups < self.groups[cell]))
@@ -95,13 +101,13 @@ class Cells:
 
 
 def _stride(cells: int) -> int:
-    return 8 if cells > _FINE else min(2, cells)
+    return _APART if cells > _FINE else min(2, cells)
 
 
 def _sublattice(cells: int) -> Indices:
     """Which sublattice each cell of an axis is on, numbered so that those in the middle come first."""
     stride = _stride(cells)
-    order = np.array([0, 4, 2, 6, 1, 5, 3, 7]) if stride == 8 else np.arange(stride)
+    order = np.array([0, 4, 2, 6, 1, 5, 3, 7]) if stride == _APART else np.arange(stride)
     return order[(np.arange(cells) - cells // 2) % stride]
 
 

@@ -201,13 +201,19 @@ class HitFlow(ShowerModel):
         odds, mean, scale = powers @ self.orbit_terms[:, self.orbit[index]].transpose(1, 2)
         return odds.clamp(-9.0, 9.0), mean, scale.clamp(-5.0, 2.0)
 
+    def layer_logs(self, powers: Tensor) -> Tensor:
+        """Standardised logarithms (n, L) of the layers' energies, which are among the powers."""
+        return powers[:, 2 : 2 + len(self.layers.sizes)]
+
     def blend(self, powers: Tensor) -> Tensor:
         """Weights (n, L, TABLES) of the tables of each layer."""
-        return blend(powers[:, 2 : 2 + len(self.centres)], self.centres)
+        return blend(self.layer_logs(powers), self.centres)
 
-    def score(self, t: Tensor, powers: Tensor) -> tuple[Tensor, Tensor]:
-        """Standardised logarithms (n, V) of all cells to normal variables by the tables, and the slopes."""
-        return to_scores(t, self.knots[self.orbit], self.blend(powers)[:, self.layer])
+    def score(self, t: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+        """Standardised logarithms (n, V) of all cells to normal variables, and the slopes; ``weights`` of
+        :meth:`blend`.
+        """
+        return to_scores(t, self.knots[self.orbit], weights[:, self.layer])
 
     def unscore(self, z: Tensor, index: Tensor, weights: Tensor) -> Tensor:
         """The inverse of :meth:`score` for cells (k,) of one layer; ``weights`` (n, TABLES) of its tables."""
@@ -243,7 +249,7 @@ class HitFlow(ShowerModel):
         result = shares.new_zeros(len(shares), SUMS, len(self.layers.sizes))
         cells = self.cells.steps[step]
         weights = self.weights[cells]
-        layer = int(self.cells.layer[cells[0]])
+        layer = self.cells.step_layers[step]
         result[:, :, layer] = torch.cat([shares @ weights, hits @ weights, z @ weights], 1)
         return result.flatten(1)
 
@@ -319,7 +325,7 @@ class HitFlow(ShowerModel):
             odds, mean, scale = self.parameters_of(step, given, total, links)
             hit = (chances[:, index] < odds.sigmoid()) & possible[:, index]
             z = (mean + scale.exp() * latent[:, index]).clamp(-LIMIT, LIMIT)
-            weights = given.blend[:, self.cells.layer[self.cells.steps[step][0]]]
+            weights = given.blend[:, self.cells.step_layers[step]]
             logs = given.mean[:, index] + sigma[:, index] * self.unscore(z, index, weights)
             above, z = torch.where(hit, logs.clamp_max(0.0).exp(), 0.0), torch.where(hit, z, 0.0)
             share = torch.where(hit, above + least[:, index], 0.0)
@@ -345,7 +351,7 @@ class HitFlow(ShowerModel):
         spread = self.layers.spread(energies)
         above = torch.where(hit, self.excess(voxels, energies), 1.0)
         t = (above.log().to(given.mean.dtype) - given.mean) * (-given.scale).exp()
-        z, slope = self.score(t, given.powers)
+        z, slope = self.score(t, given.blend)
         z, surplus = torch.where(hit, z.clamp(-LIMIT, LIMIT), 0.0), self.surplus(hit, given.odds.sigmoid())
         shares = (voxels / spread.clamp_min(1e-300)).to(z.dtype)
         links = torch.cat([surplus, z], 1)

@@ -51,12 +51,11 @@ def fit(model: HitFlow, incident: Tensor, voxels: Tensor, ridge: float, share: f
 
 
 def _fit_centres(model: HitFlow, powers: Tensor, energies: Tensor) -> NDArray[np.int64]:
-    """Energies of the tables; to which of them (n, L) layers are closest."""
+    """Energies of the tables, and the table (n, L) to which each layer's hits contribute."""
     groups = np.zeros(energies.shape, dtype=np.int64)
-    for layer, (logs, energy) in enumerate(
-        zip(powers.double().numpy()[:, 2:].T, energies.numpy().T, strict=False)
-    ):
-        some = logs[energy > 0] if (energy > 0).any() else logs
+    columns = model.layer_logs(powers).double().numpy().T
+    for layer, (logs, alive) in enumerate(zip(columns, energies.numpy().T > 0, strict=True)):
+        some = logs[alive] if alive.any() else logs
         places = np.quantile(some, (2 * np.arange(TABLES) + 1) / (2 * TABLES))
         model.centres[layer] = torch.from_numpy(places + 1e-3 * np.arange(TABLES))
         groups[:, layer] = np.searchsorted(np.quantile(some, np.arange(1, TABLES) / TABLES), logs)
@@ -99,7 +98,7 @@ def _fit_cells(
     odds, mean, sigma = model.base(powers, slice(None))
     hit = excess > 0
     t = (torch.where(hit, excess, 1.0).log().float() - mean) * (-sigma).exp()
-    z = torch.where(hit, model.score(t, powers)[0].clamp(-8, 8), 0.0)
+    z = torch.where(hit, model.score(t, model.blend(powers))[0].clamp(-8, 8), 0.0)
     surplus = model.surplus(hit, odds.sigmoid())
     total = powers.new_zeros(len(powers), model.state_terms.shape[2])
     links = torch.cat([surplus, z], 1).double().numpy()
@@ -110,9 +109,9 @@ def _fit_cells(
     for step, numbers in enumerate(cells.steps):
         _fit_state(model, step, powers, total)
         common = torch.cat([powers, model.state(total, *model.moments(powers, step))], 1).double().numpy()
-        layer = cells.layer[numbers[0]]
+        layer = cells.step_layers[step]
         alive = energies[:, layer].numpy() > 0
-        last = step + _BLIND >= len(cells.steps) or cells.layer[cells.steps[step + _BLIND][0]] != layer
+        last = layer not in cells.step_layers[step + _BLIND :]
         weights[terms + layer] = _NEVER if last and len(numbers) > 1 else ridge
         for cell in numbers:
             near = cells.neighbours(cell)

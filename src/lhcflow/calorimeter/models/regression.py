@@ -66,7 +66,7 @@ def log_scale(x: Array, residual: Array, ridge: Array) -> Array:
         squares = residual**2 * np.exp(-2 * np.clip(logs, -30.0, 30.0))
         return float(np.sum(logs + 0.5 * squares)), 1 - squares, 2 * squares + 1e-9
 
-    return _newton(x, b, b.copy(), ridge, loss)
+    return _newton(x, b, b, ridge, loss)
 
 
 def _newton(x: Array, b: Array, prior: Array, ridge: Array, loss: Loss) -> Array:
@@ -75,8 +75,12 @@ def _newton(x: Array, b: Array, prior: Array, ridge: Array, loss: Loss) -> Array
     ``loss`` gives, for predictors (n,), its value and its first and second derivatives (n,). Steps and
     their end are measured in the loss, not in the coefficients, of which some may be all but collinear.
     """
-    value, slope, bend = loss(x @ b)
-    value += float(0.5 * ridge @ (b - prior) ** 2)
+
+    def at(b: Array) -> tuple[float, Array, Array]:
+        value, slope, bend = loss(x @ b)
+        return value + float(0.5 * ridge @ (b - prior) ** 2), slope, bend
+
+    value, slope, bend = at(b)
     for _ in range(_ITERATIONS):
         gradient = x.T @ slope + ridge * (b - prior)
         step = np.linalg.solve((x * bend[:, None]).T @ x + np.diag(ridge), -gradient)
@@ -86,8 +90,7 @@ def _newton(x: Array, b: Array, prior: Array, ridge: Array, loss: Loss) -> Array
         trial, new = b, value
         while size > 1e-6:
             trial = b + size * step
-            new, slope, bend = loss(x @ trial)
-            new += float(0.5 * ridge @ (trial - prior) ** 2)
+            new, slope, bend = at(trial)
             if new <= value - 1e-4 * size * gain:
                 break
             size /= 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -37,16 +38,15 @@ def to_values(z: Tensor, knots: Tensor, weights: Tensor) -> Tensor:
     Parameters
     ----------
     knots : (k, TABLES, scores).
-    weights : of the tables, (n, TABLES) for all k, or (n, k, TABLES).
+    weights : of the tables (n, TABLES), for all k.
     """
-    scores = torch.from_numpy(SCORES).to(z)
+    scores = _scores(z.dtype, z.device)
     bins = torch.searchsorted(scores, z.contiguous()).sub_(1).clamp_(0, len(SCORES) - 2)
-    weights = weights[:, None] if weights.dim() == 2 else weights
     column = torch.arange(z.shape[1], device=z.device)
 
     def at(place: Tensor | int) -> Tensor:
         found = knots[..., place] if isinstance(place, int) else knots[column, :, place]
-        return (found * weights).sum(-1)
+        return (found * weights[:, None]).sum(-1)
 
     x0, y0 = scores[bins], at(bins)
     slope = (at(bins + 1) - y0) / (scores[bins + 1] - x0)
@@ -60,7 +60,7 @@ def to_values(z: Tensor, knots: Tensor, weights: Tensor) -> Tensor:
 
 def to_scores(t: Tensor, knots: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
     """The inverse of :func:`to_values`, and its slope dz/dt; ``weights`` (n, k, TABLES)."""
-    scores = torch.from_numpy(SCORES).to(t)
+    scores = _scores(t.dtype, t.device)
     rows = max(_BLOCK // (knots.shape[0] * knots.shape[2]), 1)
     parts = []
     for x, weight in zip(t.split(rows), weights.split(rows), strict=True):
@@ -83,6 +83,12 @@ def fitted(values: Array, group: NDArray[np.int64]) -> Tensor:
     everything = _table(values)
     parts = [values[group == number] for number in range(TABLES)]
     return torch.stack([_table(part) if len(part) >= _FEW else everything for part in parts])
+
+
+@cache
+def _scores(dtype: torch.dtype, device: torch.device) -> Tensor:
+    """:data:`SCORES`, which every step of a decoding needs, copied to a device once."""
+    return torch.from_numpy(SCORES).to(device, dtype)
 
 
 def _table(values: Array) -> Tensor:
