@@ -114,7 +114,7 @@ def test_latent_variables_of_other_showers_are_normal(trained):
 
 
 def test_samples_have_the_correlations_of_the_showers(trained, showers):
-    """Numbers of hits of a layer spread as they do in truth, and more than for independent cells."""
+    """Numbers of hits of a layer spread as they do in truth, and 4 sigma more than for independent cells."""
     incident, voxels = showers
     made = trained.sample(incident, seed=3)
     for layer in (slice(0, 8), slice(8, 12)):
@@ -123,7 +123,7 @@ def test_samples_have_the_correlations_of_the_showers(trained, showers):
         assert abs(counts[1].std() / counts[0].std() - 1) < 0.13
         assert abs(counts[1].mean() - counts[0].mean()) < 0.3
         occupancy = (made[:, layer] > 0).mean(0)
-        assert counts[1].std() > 1.1 * np.sqrt((occupancy * (1 - occupancy)).sum())
+        assert counts[1].std() > 1.05 * np.sqrt((occupancy * (1 - occupancy)).sum())
 
 
 def test_layers_have_the_energies_of_flow_one(trained):
@@ -203,6 +203,33 @@ def test_cells_of_calogan():
     assert cells.groups[:96].max() < cells.groups[96:192].min()
     # All layers but the first look at what is before them.
     assert set(cells.layer[cells.neighbours(288 + 5 * 12 + 5)]) == {0}
+
+
+def test_layers_inwards_have_their_core_last(tmp_path):
+    """The fit turns the layers whose core has most of the energy; that is saved, and seen by the cells."""
+    shapes = ((4, 4), (4, 4))
+    random = np.random.default_rng(6)
+    voxels = random.gamma(2.0, 10.0, (600, 32))
+    cells = Cells(shapes, (False, True))
+    assert (
+        [int(i) for step in cells.steps[:4] for i in step]
+        == [5, 6, 9, 10]
+        == list(np.flatnonzero(cells.core)[:4])
+    )
+    assert [int(i) for step in cells.steps[-4:] for i in step] == [26, 25, 22, 21]
+    voxels[:, np.flatnonzero(cells.core)[4:]] *= 20
+    model = HitFlow(shapes)
+    model.train_on(np.full(600, 1e5), voxels, QUICK)
+    assert model.cells == cells
+    model.save(tmp_path / "model.safetensors")
+    again = ShowerModel.load(tmp_path / "model.safetensors")
+    assert isinstance(again, HitFlow)
+    assert again.cells == cells
+    np.testing.assert_array_equal(
+        again.sample(np.full(9, 1e5), seed=1), model.sample(np.full(9, 1e5), seed=1)
+    )
+    with pytest.raises(InputError, match="inwards needs one value"):
+        HitFlow(shapes, inwards=(True,))
 
 
 def test_tables_invert_and_blend():

@@ -21,9 +21,11 @@ class Cells:
     Parameters
     ----------
     shapes : cells along both axes of each layer.
+    inwards : of each layer, whether its cells are generated from the outside inwards; fine layers if None.
     """
 
     shapes: tuple[tuple[int, int], ...]
+    inwards: tuple[bool, ...] | None = None
 
     @cached_property
     def layer(self) -> Indices:
@@ -41,25 +43,32 @@ class Cells:
         return np.concatenate(parts)
 
     @cached_property
-    def groups(self) -> Indices:
-        """The step (V,) in which each cell is generated: layer after layer; in a layer, the bright cells
-        around the axis (a square) one by one, which share what energy there is, then sublattices, so that the
-        neighbours of a cell are in other steps than itself. The last ones bear all errors of what is left.
+    def core(self) -> NDArray[np.bool_]:
+        """Which cells (V,) are the bright ones around the axis: a square."""
+        parts = []
+        for a, b in self.shapes:
+            middle = _middle(b, 3 if b > _FINE else 0)
+            parts.append((_middle(a, max(a // b - 1, 0))[:, None] & middle).ravel())
+        return np.concatenate(parts)
 
-        In fine layers the other way round: there the cells of the axis have nearly all of the energy, and
-        what they leave to others would be lost in their errors.
+    @cached_property
+    def groups(self) -> Indices:
+        """The step (V,) in which each cell is generated: layer after layer; in a layer, the cells of the core
+        one by one, which share what energy there is, then sublattices, so that the neighbours of a cell are
+        in other steps than itself. The last ones bear all errors of what is left.
+
+        Inwards the other way round: where the core has nearly all of the energy, what it leaves to others
+        would be lost in its errors.
         """
         parts, first = [], 0
-        for a, b in self.shapes:
-            sublattice = _sublattice(a)[:, None] * (_stride(b)) + _sublattice(b)
-            core = _middle(a, max(a // b - 1, 0))[:, None] & _middle(b, 3 if b > _FINE else 0)
-            step = sublattice.copy()
-            i, j = np.nonzero(core)
+        inwards = self.inwards or [b > _FINE for _, b in self.shapes]
+        core = np.split(self.core, np.cumsum([a * b for a, b in self.shapes])[:-1])
+        for (a, b), bright, reverse in zip(self.shapes, core, inwards, strict=True):
+            step = (_sublattice(a)[:, None] * _stride(b) + _sublattice(b)).ravel()
+            i, j = np.divmod(np.flatnonzero(bright), b)
             outwards = (np.abs(2 * i - (a - 1)) / a + np.abs(2 * j - (b - 1)) / b).argsort(kind="stable")
-            step[tuple(index[outwards] for index in np.nonzero(core))] = np.arange(core.sum()) - core.sum()
-            if b > _FINE:
-                step = -step
-            _, step = np.unique(step.ravel(), return_inverse=True)
+            step[np.flatnonzero(bright)[outwards]] = np.arange(bright.sum()) - bright.sum()
+            _, step = np.unique(-step if reverse else step, return_inverse=True)
             parts.append(first + step)
             first = int(parts[-1].max()) + 1
         return np.concatenate(parts)

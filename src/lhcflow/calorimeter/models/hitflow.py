@@ -81,6 +81,7 @@ class HitFlow(ShowerModel):
     threshold : in MeV, below which a cell counts as empty.
     energies : flow I.
     seed : of flow I's weights.
+    inwards : of each layer, whether its cells are generated from the outside inwards; the fit chooses that.
 
     Examples
     --------
@@ -111,10 +112,14 @@ class HitFlow(ShowerModel):
         threshold: float = THRESHOLD,
         energies: EnergyFlow | None = None,
         seed: int = 0,
+        inwards: Sequence[bool] | None = None,
     ) -> None:
-        self.cells = Cells(tuple((int(a), int(b)) for a, b in shapes))
+        order = None if inwards is None else tuple(bool(layer) for layer in inwards)
+        self.cells = Cells(tuple((int(a), int(b)) for a, b in shapes), order)
         if not self.cells.shapes or min(min(shape) for shape in self.cells.shapes) < 1:
             raise InputError(f"layers need one or more cells along both axes, got {tuple(shapes)}")
+        if order is not None and len(order) != len(self.cells.shapes):
+            raise InputError(f"inwards needs one value for each layer, got {order}")
         sizes = [a * b for a, b in self.cells.shapes]
         super().__init__(sizes)
         self.forget_plans()
@@ -393,6 +398,7 @@ class HitFlow(ShowerModel):
     def config(self) -> dict[str, Any]:
         return {
             "shapes": [list(shape) for shape in self.cells.shapes],
+            "inwards": None if self.cells.inwards is None else list(self.cells.inwards),
             "threshold": self.threshold,
             "energies": describe(self.energies),
         }

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
+from .cells import Cells
 from .reflections import Reflections
 from .regression import linear, log_scale, logistic
 from .tables import TABLES, fitted
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 Array = NDArray[np.floating[Any]]
 _BLIND = 2  # last steps of a layer that do not see what is left: in generated showers it bears all errors
 _NEVER = 1e9  # inverse prior variance
+_MOST = 2 / 3  # of a layer's energy: a core that has more is generated last
 _OWN = 100.0  # inverse prior variance of what a cell has for itself of what the energies say
 
 
@@ -43,11 +45,19 @@ def fit(model: HitFlow, incident: Tensor, voxels: Tensor, ridge: float, share: f
     groups = _fit_centres(model, powers, energies)
     excess = model.excess(voxels, energies)
     shares = voxels / model.layers.spread(energies).clamp_min(1e-300)
+    model.cells = Cells(model.cells.shapes, _order(model, shares, energies))
     # Many small products: threads would mostly wait for each other, at ten times the CPU time on busy cores.
     with threadpool_limits(1):
         _fit_orbits(model, powers.double().numpy(), excess.numpy(), energies.numpy(), groups)
         _fit_cells(model, powers, excess, shares, energies, ridge)
     model.forget_plans()
+
+
+def _order(model: HitFlow, shares: Tensor, energies: Tensor) -> tuple[bool, ...]:
+    """The layers whose cores have most of the energy."""
+    core = model.layers.energies(shares * torch.from_numpy(model.cells.core))
+    alive = (energies > 0).sum(0).clamp_min(1)
+    return tuple((core.sum(0) / alive > _MOST).tolist())
 
 
 def _fit_centres(model: HitFlow, powers: Tensor, energies: Tensor) -> NDArray[np.int64]:
