@@ -55,7 +55,7 @@ class Cells:
     def groups(self) -> Indices:
         """The step (V,) in which each cell is generated: layer after layer; in a layer, the cells of the core
         one by one, which share what energy there is, then sublattices, so that the neighbours of a cell are
-        in other steps than itself. The last ones bear all errors of what is left.
+        in other steps than itself.
 
         Inwards the other way round: where the core has nearly all of the energy, what it leaves to others
         would be lost in its errors.

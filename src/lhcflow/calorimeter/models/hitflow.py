@@ -70,8 +70,10 @@ class HitFlow(ShowerModel):
     A cell is empty with a probability of its own: nothing is dequantised. If it is hit, the logarithm of what
     it has above the threshold, as a share of the layer's energy, standardised given the energies and mapped
     to a normal variable by tables, is normal. Log-odds, mean and log sigma of a cell are linear in
-    :meth:`powers` of the energies; in what the steps before have left of each layer's energy; in their sums
-    and first moments of energies, hits and standardised energies; and in the cells near by. Cells of one step
+    :meth:`powers` of the energies; in the sums and first moments of energies, hits and standardised energies
+    over the steps before; and in the cells near by. Where the core has most of a layer's energy it comes
+    last, and cells see what is left. Elsewhere they are fitted to shares of a total that varies by a fifth,
+    which decouples them as a gamma total does Dirichlet's shares; samples are scaled. Cells of one step
     are independent given all steps before; there are 44 in CaloGAN's calorimeter. Everything but flow I is
     fitted by ridge regressions: no epochs, no learning rate.
 
@@ -347,7 +349,7 @@ class HitFlow(ShowerModel):
         -------
         Hit probabilities (n, V); normal variables (n, V), 0 for empty cells; and log densities (n,) of the
         cells given the layers' energies: probabilities of empty cells, densities of hit ones in the logarithm
-        of the MeV above the threshold.
+        of the MeV above the threshold, before they are scaled to the layer's energy.
         """
         hit = voxels >= self.threshold
         voxels = torch.where(hit, voxels, 0.0)

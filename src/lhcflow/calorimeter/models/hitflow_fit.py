@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from .hitflow import HitFlow
 
 Array = NDArray[np.floating[Any]]
-_BLIND = 2  # last steps of a layer that do not see what is left: in generated showers it bears all errors
 _NEVER = 1e9  # inverse prior variance
 _MOST = 2 / 3  # of a layer's energy: a core that has more is generated last
+_TOTAL = 0.2  # log sigma of the totals of other layers
 _OWN = 100.0  # inverse prior variance of what a cell has for itself of what the energies say
 
 
@@ -44,8 +44,10 @@ def fit(model: HitFlow, incident: Tensor, voxels: Tensor, ridge: float, share: f
     powers = model.powers(incident, energies)
     groups = _fit_centres(model, powers, energies)
     excess = model.excess(voxels, energies)
-    shares = voxels / model.layers.spread(energies).clamp_min(1e-300)
-    model.cells = Cells(model.cells.shapes, _order(model, shares, energies))
+    model.cells = Cells(model.cells.shapes, _order(model, excess, energies))
+    excess = excess * model.layers.spread(_totals(model, len(excess), seed))
+    least = model.layers.spread(model.threshold / energies.clamp_min(1e-300))
+    shares = torch.where(excess > 0, excess + least, 0.0)
     # Many small products: threads would mostly wait for each other, at ten times the CPU time on busy cores.
     with threadpool_limits(1):
         _fit_orbits(model, powers.double().numpy(), excess.numpy(), energies.numpy(), groups)
@@ -53,11 +55,21 @@ def fit(model: HitFlow, incident: Tensor, voxels: Tensor, ridge: float, share: f
     model.forget_plans()
 
 
-def _order(model: HitFlow, shares: Tensor, energies: Tensor) -> tuple[bool, ...]:
+def _order(model: HitFlow, excess: Tensor, energies: Tensor) -> tuple[bool, ...]:
     """The layers whose cores have most of the energy."""
-    core = model.layers.energies(shares * torch.from_numpy(model.cells.core))
+    core = model.layers.energies(excess * torch.from_numpy(model.cells.core))
     alive = (energies > 0).sum(0).clamp_min(1)
     return tuple((core.sum(0) / alive > _MOST).tolist())
+
+
+def _totals(model: HitFlow, n: int, seed: int) -> Tensor:
+    """What shares add up to (n, L). If that were always 1, in a layer that is not generated inwards, the last
+    cells would have to make up for what others took, and could not, being empty or faint; and the scale that
+    brings generated cells to their total would come on top of that.
+    """
+    outwards = torch.tensor([not inwards for inwards in model.cells.inwards or ()], dtype=torch.float64)
+    normal = torch.randn(n, len(outwards), generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    return (_TOTAL * outwards * normal).exp()
 
 
 def _fit_centres(model: HitFlow, powers: Tensor, energies: Tensor) -> NDArray[np.int64]:
@@ -116,13 +128,15 @@ def _fit_cells(
     terms, few = powers.shape[1], model.terms.shape[2]
     weights = np.full(few, float(ridge))
     weights[:terms] = _OWN
+    layers, inwards = len(model.layers.sizes), cells.inwards or ()
     for step, numbers in enumerate(cells.steps):
         _fit_state(model, step, powers, total)
         common = torch.cat([powers, model.state(total, *model.moments(powers, step))], 1).double().numpy()
         layer = cells.step_layers[step]
         alive = energies[:, layer].numpy() > 0
-        last = layer not in cells.step_layers[step + _BLIND :]
-        weights[terms + layer] = _NEVER if last and len(numbers) > 1 else ridge
+        weights[terms : terms + layers] = _NEVER
+        if inwards[layer]:
+            weights[terms + layer] = ridge
         for cell in numbers:
             near = cells.neighbours(cell)
             near = np.concatenate([near, near + count])
