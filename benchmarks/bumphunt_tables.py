@@ -42,7 +42,7 @@ def report(jobs: dict[str, dict], commands: list[str]) -> dict:
             " in an ensemble, 20 with noise features. Few signal events: half of the test events.",
             "On the shifted sample features end where m says. CATHODE, ANODE and R-ANODE see them between"
             " these limits, and so in relation to m; the idealized detector does not.",
-            "Fewer than 10 seeds: those that the time on the GPU was enough for.",
+            "With learned w: 3 seeds, since that costs as much as all of R-ANODE again.",
             "CPU s: of the classifier or the second density, without the shared density of the background"
             " (waiting for a GPU counts too).",
             "Jobs on " + ", ".join(f"{name}: {n}" for name, n in sorted(machines.items())) + ".",

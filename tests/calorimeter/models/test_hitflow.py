@@ -232,6 +232,29 @@ def test_layers_inwards_have_their_core_last(tmp_path):
         HitFlow(shapes, inwards=(True,))
 
 
+def test_shares_spread_as_dirichlet_s():
+    """Sums of Dirichlet's shares have the exact standard deviation, and single ones: 4000 showers, whose own
+    are 1.1 % off at one sigma, and 4 % for the model.
+    """
+    cells, alpha, n = 36, 0.8, 4000
+    random = np.random.default_rng(3)
+    energies = 1e4 * random.uniform(0.5, 0.9, n)
+    shares = random.gamma(alpha, 1.0, (n, cells))
+    shares /= shares.sum(1, keepdims=True)
+    model = HitFlow(((6, 6),))
+    model.train_on(np.full(n, 1e4), shares * energies[:, None], QUICK)
+    assert model.cells.inwards == (False,)
+    made = model.sample(np.full(n, 1e4), seed=1)
+    made = made / made.sum(1, keepdims=True)
+    number = np.arange(cells)
+    for chosen in (model.cells.core, number < 18, number % 2 == 0):
+        a, total = alpha * chosen.sum(), alpha * cells
+        exact = np.sqrt(a * (total - a) / (total**2 * (total + 1)))
+        assert abs(made[:, chosen].sum(1).std() / exact - 1) < 0.04 + 4 * 0.011
+    exact = np.sqrt(alpha * (total - alpha) / (total**2 * (total + 1)))
+    assert abs(made.std(0).mean() / exact - 1) < 0.04
+
+
 def test_tables_invert_and_blend():
     """There and back for any blend, also outside; at a centre, the table itself by numpy's interpolation."""
     random = np.random.default_rng(3)
