@@ -13,7 +13,7 @@ from lhcflow.reproduce import generation_time, noise
 def test_generation_times():
     """CPU times are not tested, but that naive sampling is one pass per voxel can't be hidden."""
     teacher = CaloFlow.build((40, 30), blocks=2, hidden=(64, 64))
-    curves = generation_time.measure(teacher, new_student(teacher), (1, 300))
+    curves = generation_time.measure(teacher, {"student": new_student(teacher)}, (1, 300))
     assert {name: numbers for name, (numbers, _) in curves.items()} == {
         "teacher, naive": [1], "teacher, incremental": [1, 300], "student": [1, 300],
     }  # fmt: skip

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..calorimeter.models import CaloFlow, new_student
+from ..calorimeter.models import CaloFlow, ShowerModel, new_student
 from ..flows import AutoregressiveSpline
 from ..flows.incremental import solve_naive
 from ..plotting import Picture, Section, Table, generation_time
@@ -25,7 +25,7 @@ def run(seed: int, full: bool, quiet: bool) -> Outcome:
     """The architectures of 2106.05285 and 2110.11377 with initial weights, which times do not depend on."""
     teacher = CaloFlow.build(_CALOGAN, seed=seed)
     counts = (1, 10, 100, 1000, 10_000) if full else (1, 10, 100, 1000)
-    curves = measure(teacher, new_student(teacher, seed=seed), counts, seed=seed)
+    curves = measure(teacher, {"student": new_student(teacher, seed=seed)}, counts, seed=seed)
     warnings = []
     if (cost := geant4_seconds(seed)) is None:
         warnings.append(
@@ -63,18 +63,22 @@ def results(curves: Curves) -> dict[str, Any]:
 
 
 def measure(
-    teacher: CaloFlow, student: CaloFlow | None, counts: Sequence[int], naive_most: int = 1, seed: int = 0
+    teacher: CaloFlow,
+    others: Mapping[str, ShowerModel],
+    counts: Sequence[int],
+    naive_most: int = 1,
+    seed: int = 0,
 ) -> Curves:
     """CPU seconds of one thread for each of ``counts`` showers between 1 and 100 GeV.
 
     Parameters
     ----------
-    teacher, student : the models; no student if None.
+    teacher, others : the models.
     naive_most : largest number of showers for which naive sampling is measured.
     """
     rng = np.random.default_rng(seed)
     incident = {n: rng.uniform(1e3, 1e5, n) for n in counts}
-    models: Mapping[str, CaloFlow | None] = {"teacher": teacher, "student": student}
+    models: Mapping[str, ShowerModel] = {"teacher, incremental": teacher, **others}
     curves: Curves = {}
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -82,11 +86,9 @@ def measure(
         few = [n for n in counts if n <= naive_most]
         curves["teacher, naive"] = (few, [_naive_seconds(teacher, n, seed) for n in few])
         for name, model in models.items():
-            if model is not None:
-                model.sample(incident[counts[0]], seed)  # plans of the kernel, caches
-                seconds = [_seconds(lambda n=n, m=model: m.sample(incident[n], seed)) for n in counts]
-                label = "teacher, incremental" if name == "teacher" else name
-                curves[label] = (list(counts), seconds)
+            model.sample(incident[counts[0]], seed)  # plans of the kernel, caches
+            seconds = [_seconds(lambda n=n, m=model: m.sample(incident[n], seed)) for n in counts]
+            curves[name] = (list(counts), seconds)
     finally:
         torch.set_num_threads(threads)
     return curves

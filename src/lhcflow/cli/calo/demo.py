@@ -16,11 +16,12 @@ from .evaluate import evaluate
 from .export import Format, export
 from .sample import sample
 from .simulate import simulate
-from .train import train
+from .train import Model, train
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+_MODELS = ("teacher", "student", "hitflow")
 _SHARE = 0.7  # of the showers that train
 _ENERGY = (1.0, 30.0)  # GeV: a third of the time of showers up to 100 GeV
 
@@ -35,7 +36,7 @@ def demo(
     ] = None,
     particle: Annotated[str, typer.Option(help="e+, e-, gamma, pi+ or pi-.")] = "e+",
     showers: Annotated[int, typer.Option("--showers", "-n", min=150, help="Geant4 showers.")] = 1000,
-    epochs: Annotated[int, typer.Option(min=1, help="Of the teacher; the student has twice as many.")] = 30,
+    epochs: Annotated[int, typer.Option(min=1, help="Of teacher, student and HitFlow's energies.")] = 30,
     seed: Seed = 0,
     json: Json = None,
     quiet: Quiet = False,
@@ -83,18 +84,23 @@ def demo(
     common: dict[str, Any] = {"epochs": epochs, "seed": seed, "quiet": quiet, "force": force}
     shape = f"--learning-rate 2e-3 --batch-size 50 --seed {seed}"
     again = {**common, "batch_size": 50, "learning_rate": 2e-3, "resume": not force}
-    teacher, student = run.path / "teacher", run.path / "student"
+    teacher, student, hitflow = (run.path / name for name in _MODELS)
     steps.do(
         f"train train.h5 --blocks 4 --hidden 64 --epochs {epochs} {shape} --out teacher",
         teacher / "results.json",
         lambda: train(training, teacher, blocks=4, hidden=64, **again),
     )
     steps.do(
-        f"distill teacher train.h5 --epochs {2 * epochs} {shape} --out student",
+        f"distill teacher train.h5 --epochs {epochs} {shape} --out student",
         student / "results.json",
-        lambda: distill(teacher, training, student, **{**again, "epochs": 2 * epochs}),
+        lambda: distill(teacher, training, student, **again),
     )
-    for name in ("teacher", "student"):
+    steps.do(
+        f"train train.h5 --model hitflow --epochs {epochs} {shape} --out hitflow",
+        hitflow / "results.json",
+        lambda: train(training, hitflow, model=Model.hitflow, **again),
+    )
+    for name in _MODELS:
         made = run.path / f"{name}.h5"
         steps.do(
             f"sample {name} --like test.h5 --seed {seed} --out {made.name}",
@@ -116,7 +122,7 @@ def demo(
         run.path / "cpp" / "model.lhcflow",
         lambda: export(teacher, run.path / "cpp", Format.cpp, quiet=quiet),
     )
-    results = write(run, steps.table, seed)
+    results = write(run, _MODELS, steps.table, seed)
     run.finish(results)
     if json:
         write_json(json, results)

@@ -23,18 +23,22 @@ from .sample import load_model
 if TYPE_CHECKING:
     from ...calorimeter import Showers
 
-_MODELS = ("teacher", "student")
 _COUNTS = (1, 10, 100, 1000)
 
 
-def write(run: RunDirectory, steps: Sequence[tuple[str, float | None]], seed: int) -> dict[str, Any]:
-    """Write the report of a finished demo; returns the numbers of its results."""
+def write(
+    run: RunDirectory, models: Sequence[str], steps: Sequence[tuple[str, float | None]], seed: int
+) -> dict[str, Any]:
+    """Write the report of a finished demo; returns the numbers of its results.
+
+    ``models`` are the names of their folders, a teacher first.
+    """
     folder = run.path
-    evaluations = {name: _read(folder / f"evaluation-{name}" / "results.json") for name in _MODELS}
-    floor = evaluations["teacher"]["floor"]
+    evaluations = {name: _read(folder / f"evaluation-{name}" / "results.json") for name in models}
+    floor = evaluations[models[0]]["floor"]
     samples = {"Geant4": read_showers(folder / "test.h5")}
-    samples |= {name: read_showers(folder / f"{name}.h5") for name in _MODELS}
-    curves = _times(folder, seed)
+    samples |= {name: read_showers(folder / f"{name}.h5") for name in models}
+    curves = _times(folder, models, seed)
     results: dict[str, Any] = {
         "steps": [{"command": command, "seconds": seconds} for command, seconds in steps],
         "test_showers": len(samples["Geant4"]),
@@ -140,11 +144,11 @@ def _steps(steps: Sequence[tuple[str, float | None]]) -> Table:
     return Table(["command", "seconds"], rows, "-: done before the run was resumed.")
 
 
-def _times(folder: Path, seed: int) -> generation_time.Curves:
-    teacher, student = (load_model(folder / name) for name in _MODELS)
+def _times(folder: Path, models: Sequence[str], seed: int) -> generation_time.Curves:
+    teacher, *others = (load_model(folder / name) for name in models)
     assert isinstance(teacher, CaloFlow)
-    assert isinstance(student, CaloFlow)
-    curves = generation_time.measure(teacher, student, _COUNTS, naive_most=100, seed=seed)
+    named = dict(zip(models[1:], others, strict=True))
+    curves = generation_time.measure(teacher, named, _COUNTS, naive_most=100, seed=seed)
     if (folder / "train.json").is_file():
         simulated = _read(folder / "train.json")
         each = simulated["cpu_seconds"] / simulated["showers"]
