@@ -8,7 +8,7 @@ from scipy.stats import ks_2samp
 
 from lhcflow import InputError
 from lhcflow.errors import RunError
-from lhcflow.integration.flow_training import FlowSettings
+from lhcflow.integration.flow_settings import FlowSettings
 from lhcflow.processes import (
     CrossSection,
     Cuts,

@@ -4,7 +4,7 @@ from .categories import Categories
 from .channel_grids import ChannelGrids
 from .divergences import DIVERGENCES, divergence_named
 from .evaluate import Integrand
-from .flow_training import FlowSettings
+from .flow_settings import FlowSettings
 from .integrator import Integrator
 from .latent import FlowProposal
 from .mixed import MixedProposal

@@ -14,7 +14,7 @@ from .auto import integrate_auto
 from .categories import Categories
 from .evaluate import Function, Integrand
 from .flow_method import integrate_flow
-from .flow_training import FlowSettings
+from .flow_settings import FlowSettings
 from .journal import Journal
 from .mixed_method import integrate_mixed
 from .results import Result

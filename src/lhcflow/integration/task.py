@@ -9,7 +9,7 @@ import numpy as np
 
 from .categories import Categories
 from .evaluate import Integrand
-from .flow_training import FlowSettings
+from .flow_settings import FlowSettings
 from .journal import Journal
 from .results import Estimate
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..integration.flow_training import FlowSettings
+from ..integration.flow_settings import FlowSettings
 
 #: Of leptons. Cuts are edges of the integrand; on a flat map, peaks make rare large weights.
 LEPTONS = FlowSettings(share=0.8, most=2_000_000, bins=16, zeros=False, defensive=0.1)

@@ -17,7 +17,7 @@ from ..errors import InputError, RunError
 from ..files import write_json
 from ..integration import Categories, Result
 from ..integration.blocks import unweight_in_blocks
-from ..integration.flow_training import FlowSettings
+from ..integration.flow_settings import FlowSettings
 from ..integration.integrator import Integrator
 from ..integration.sampler import Sampler
 from ..integration.unweighting import Efficiency, UnweightedPoints

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..integration.categories import Categories
-from ..integration.flow_training import FlowSettings
+from ..integration.flow_settings import FlowSettings
 from .boson_jets import BosonJets, Resonance
 from .category_shares import ITERATIONS, optimised_shares
 from .couplings import Parameters

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
-from ..integration.flow_training import FlowSettings
+from ..integration.flow_settings import FlowSettings
 from .beam import Beams, EnergyScan, FixedEnergy, GaussianSpread
 from .channels import GluonPoles, Multichannel
 from .cuts import Cuts
