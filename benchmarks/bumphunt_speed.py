@@ -1,6 +1,6 @@
 """CATHODE's cost: one window with 500,000 sideband events, and the default beside the paper's recipe.
 
-    python benchmarks/bumphunt_speed.py [--sidebands 500000] [--compare 50000] [--epochs 100]
+    python benchmarks/bumphunt_speed.py [--sidebands 500000] [--compare 50000 ...] [--epochs 100]
         [--device cpu] [--json FILE]
 
 CPU seconds of one thread (time.process_time; waiting for a GPU counts too). The recipes are compared on the
@@ -129,7 +129,9 @@ def report(jobs: dict[str, dict], command: str) -> dict:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--sidebands", type=int, default=500_000, help="of the window that is timed")
-    parser.add_argument("--compare", type=int, default=50_000, help="sideband events for both densities")
+    parser.add_argument(
+        "--compare", type=int, nargs="*", default=[50_000], help="sideband events for the paper's recipe, too"
+    )
     parser.add_argument("--epochs", type=int, default=100, help="of the paper's recipe")
     parser.add_argument("--device", default="cpu", help="where networks are trained")
     parser.add_argument("--recipes", nargs="+", default=["default", "large batches", "paper"])
@@ -140,8 +142,9 @@ def main() -> None:
 
     torch.set_num_threads(1)
     jobs: dict[str, dict] = json.loads(args.json.read_text())["jobs"] if args.json.exists() else {}
-    command = f"python benchmarks/bumphunt_speed.py --sidebands {args.sidebands} --compare {args.compare}"
-    command += f" --epochs {args.epochs} --recipes {' '.join(map(repr, args.recipes))}"
+    command = f"python benchmarks/bumphunt_speed.py --sidebands {args.sidebands}"
+    command += f" --compare {' '.join(map(str, args.compare))} --epochs {args.epochs}"
+    command += " --recipes " + " ".join(f"'{name}'" if " " in name else name for name in args.recipes)
     device = args.device if torch.cuda.is_available() else "cpu"
     where = torch.cuda.get_device_name() if device != "cpu" else "CPU"
     made = {
@@ -153,13 +156,14 @@ def main() -> None:
         ),
     }
     for name in args.recipes:
-        for sidebands in (args.compare, args.sidebands):
+        for sidebands in sorted({*args.compare, args.sidebands}):
             key = f"{name}/{sidebands}/{args.seed}"
-            if key in jobs or not sidebands or (name == "paper" and sidebands != args.compare):
+            if key in jobs or (name == "paper" and sidebands not in args.compare):
                 continue
             jobs[key] = window(sidebands, *made[name], args.seed) | {"device": where}
             print(key, jobs[key], flush=True)
             write_json(args.json, report(jobs, command))
+    write_json(args.json, report(jobs, command))
 
 
 if __name__ == "__main__":
