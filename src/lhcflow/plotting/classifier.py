@@ -106,8 +106,9 @@ def generation_time(curves: Mapping[str, tuple[ArrayLike, ArrayLike]]) -> Figure
     with style():
         figure = Figure(figsize=(COLUMN, 0.9 * COLUMN), layout="constrained")
         axes = figure.subplots()
-        for i, (name, (number, seconds)) in enumerate(curves.items()):
-            shade = "0.35" if name.startswith("Geant4") else colour(name, i)
+        ours = [name for name in curves if not name.startswith("Geant4")]
+        for name, (number, seconds) in curves.items():
+            shade = colour(name, ours.index(name)) if name in ours else "0.35"
             axes.plot(
                 np.asarray(number, float),
                 np.asarray(seconds, float),
