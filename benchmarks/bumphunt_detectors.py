@@ -19,6 +19,7 @@ import argparse
 import json
 import math
 import multiprocessing
+import shlex
 import time
 from concurrent.futures import ProcessPoolExecutor
 from functools import lru_cache
@@ -27,6 +28,7 @@ from pathlib import Path
 import numpy as np
 from bumphunt_tables import (
     ANY,
+    LEARNED_SEEDS,
     METHODS,
     PURE,
     SUPERVISED_SIGNAL,
@@ -77,8 +79,6 @@ WEAK_DENSITY = {"members": 4, **LARGE}
 NOISE_MEMBERS = 20
 """Classifiers in an ensemble where most features say nothing; elsewhere the default of 10."""
 WEAK_RANODE = {"batch_size": 4096, "learning_rate": 1e-2}
-LEARNED_SEEDS = 3
-"""Seeds with a learned signal fraction, which costs as much as all of R-ANODE again."""
 
 
 def seeded(*numbers: int) -> int:
@@ -207,7 +207,7 @@ def simple_command(args: argparse.Namespace) -> str:
     command = f"python benchmarks/bumphunt_detectors.py --background {args.background}"
     command += f" --signal {args.signal} --seeds {args.seeds} --samples {' '.join(args.samples)}"
     if args.methods:
-        command += f" --methods {' '.join(repr(m) if ' ' in m else m for m in args.methods)}"
+        command += f" --methods {shlex.join(args.methods)}"
     if "weak" in args.samples:
         command += f" --weak {' '.join(map(str, args.weak))} --weak-background {args.weak_background}"
     return command

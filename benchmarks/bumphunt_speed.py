@@ -16,6 +16,7 @@ os.environ.setdefault("MKL_NUM_THREADS", "1")
 
 import argparse
 import json
+import shlex
 import time
 from pathlib import Path
 from typing import Any
@@ -144,7 +145,7 @@ def main() -> None:
     jobs: dict[str, dict] = json.loads(args.json.read_text())["jobs"] if args.json.exists() else {}
     command = f"python benchmarks/bumphunt_speed.py --sidebands {args.sidebands}"
     command += f" --compare {' '.join(map(str, args.compare))} --epochs {args.epochs}"
-    command += " --recipes " + " ".join(f"'{name}'" if " " in name else name for name in args.recipes)
+    command += f" --recipes {shlex.join(args.recipes)}"
     device = args.device if torch.cuda.is_available() else "cpu"
     where = torch.cuda.get_device_name() if device != "cpu" else "CPU"
     made = {

@@ -20,6 +20,8 @@ METHODS = {
 TEST_BACKGROUND, TEST_SIGNAL = 200_000, 10_000
 SUPERVISED_SIGNAL = 50_000
 """Labelled signal events for the supervised classifier: 2109.00546 trains on all it has."""
+LEARNED_SEEDS = 3
+"""Seeds with a learned signal fraction, which costs as much as all of R-ANODE again."""
 PURE = 2.25
 """Background events for the idealized detector, per background event of the data in the signal region."""
 ANY = "any size"
@@ -42,7 +44,7 @@ def report(jobs: dict[str, dict], commands: list[str]) -> dict:
             " in an ensemble, 20 with noise features. Few signal events: half of the test events.",
             "On the shifted sample features end where m says. CATHODE, ANODE and R-ANODE see them between"
             " these limits, and so in relation to m; the idealized detector does not.",
-            "With learned w: 3 seeds, since that costs as much as all of R-ANODE again.",
+            f"With learned w: {LEARNED_SEEDS} seeds, since that costs as much as all of R-ANODE again.",
             "CPU s: of the classifier or the second density, without the shared density of the background"
             " (waiting for a GPU counts too).",
             "Jobs on " + ", ".join(f"{name}: {n}" for name, n in sorted(machines.items())) + ".",

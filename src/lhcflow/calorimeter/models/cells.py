@@ -21,11 +21,15 @@ class Cells:
     Parameters
     ----------
     shapes : cells along both axes of each layer.
-    inwards : of each layer, whether its cells are generated from the outside inwards; fine layers if None.
+    inwards : of each layer, whether its cells are generated from the outside inwards; fine layers if empty.
     """
 
     shapes: tuple[tuple[int, int], ...]
-    inwards: tuple[bool, ...] | None = None
+    inwards: tuple[bool, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.inwards:
+            object.__setattr__(self, "inwards", tuple(b > _FINE for _, b in self.shapes))
 
     @cached_property
     def layer(self) -> Indices:
@@ -45,11 +49,7 @@ class Cells:
     @cached_property
     def core(self) -> NDArray[np.bool_]:
         """Which cells (V,) are the bright ones around the axis: a square."""
-        parts = []
-        for a, b in self.shapes:
-            middle = _middle(b, 3 if b > _FINE else 0)
-            parts.append((_middle(a, max(a // b - 1, 0))[:, None] & middle).ravel())
-        return np.concatenate(parts)
+        return np.concatenate([_core(a, b).ravel() for a, b in self.shapes])
 
     @cached_property
     def groups(self) -> Indices:
@@ -61,14 +61,12 @@ class Cells:
         would be lost in its errors.
         """
         parts, first = [], 0
-        inwards = self.inwards or [b > _FINE for _, b in self.shapes]
-        core = np.split(self.core, np.cumsum([a * b for a, b in self.shapes])[:-1])
-        for (a, b), bright, reverse in zip(self.shapes, core, inwards, strict=True):
-            step = (_sublattice(a)[:, None] * _stride(b) + _sublattice(b)).ravel()
-            i, j = np.divmod(np.flatnonzero(bright), b)
+        for (a, b), inwards in zip(self.shapes, self.inwards, strict=True):
+            step = _sublattice(a)[:, None] * _stride(b) + _sublattice(b)
+            i, j = np.nonzero(_core(a, b))
             outwards = (np.abs(2 * i - (a - 1)) / a + np.abs(2 * j - (b - 1)) / b).argsort(kind="stable")
-            step[np.flatnonzero(bright)[outwards]] = np.arange(bright.sum()) - bright.sum()
-            _, step = np.unique(-step if reverse else step, return_inverse=True)
+            step[i[outwards], j[outwards]] = np.arange(len(i)) - len(i)
+            _, step = np.unique((-step if inwards else step).ravel(), return_inverse=True)
             parts.append(first + step)
             first = int(parts[-1].max()) + 1
         return np.concatenate(parts)
@@ -118,6 +116,11 @@ def _sublattice(cells: int) -> Indices:
     stride = _stride(cells)
     order = np.array([0, 4, 2, 6, 1, 5, 3, 7]) if stride == _APART else np.arange(stride)
     return order[(np.arange(cells) - cells // 2) % stride]
+
+
+def _core(a: int, b: int) -> NDArray[np.bool_]:
+    """The bright cells of a layer (a, b)."""
+    return _middle(a, max(a // b - 1, 0))[:, None] & _middle(b, 3 if b > _FINE else 0)
 
 
 def _middle(cells: int, more: int = 0) -> NDArray[np.bool_]:

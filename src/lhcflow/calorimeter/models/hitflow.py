@@ -114,14 +114,13 @@ class HitFlow(ShowerModel):
         threshold: float = THRESHOLD,
         energies: EnergyFlow | None = None,
         seed: int = 0,
-        inwards: Sequence[bool] | None = None,
+        inwards: Sequence[bool] = (),
     ) -> None:
-        order = None if inwards is None else tuple(bool(layer) for layer in inwards)
-        self.cells = Cells(tuple((int(a), int(b)) for a, b in shapes), order)
+        self.cells = Cells(tuple((int(a), int(b)) for a, b in shapes), tuple(map(bool, inwards)))
         if not self.cells.shapes or min(min(shape) for shape in self.cells.shapes) < 1:
             raise InputError(f"layers need one or more cells along both axes, got {tuple(shapes)}")
-        if order is not None and len(order) != len(self.cells.shapes):
-            raise InputError(f"inwards needs one value for each layer, got {order}")
+        if len(self.cells.inwards) != len(self.cells.shapes):
+            raise InputError(f"inwards needs one value for each layer, got {self.cells.inwards}")
         sizes = [a * b for a, b in self.cells.shapes]
         super().__init__(sizes)
         self.forget_plans()
@@ -238,6 +237,10 @@ class HitFlow(ShowerModel):
         total = self.layers.spread(energies).clamp_min(1e-300)
         return torch.where(voxels >= self.threshold, above.double() / total, 0.0)
 
+    def threshold_shares(self, energies: Tensor) -> Tensor:
+        """The threshold as a share of each cell's layer energy: (n, V)."""
+        return self.layers.spread(self.threshold / energies.clamp_min(1e-300))
+
     def renormalise(self, excess: Tensor, energies: Tensor) -> Tensor:
         """Voxels (n, V) in MeV: every layer has its energy, and every hit the threshold or more.
 
@@ -323,7 +326,7 @@ class HitFlow(ShowerModel):
         given = self.conditions(self.powers(incident, energies))
         expected, sigma = given.odds.sigmoid(), given.scale.exp()
         possible = (energies > 0)[:, self.layer]
-        least = self.layers.spread((self.threshold / energies.clamp_min(1e-300)).to(sigma.dtype))
+        least = self.threshold_shares(energies).to(sigma.dtype)
         n, cells = len(incident), self.layers.voxels
         links, excess = given.powers.new_zeros(n, 2 * cells), given.powers.new_zeros(n, cells)
         total = links.new_zeros(n, SUMS * len(self.layers.sizes))
@@ -400,7 +403,7 @@ class HitFlow(ShowerModel):
     def config(self) -> dict[str, Any]:
         return {
             "shapes": [list(shape) for shape in self.cells.shapes],
-            "inwards": None if self.cells.inwards is None else list(self.cells.inwards),
+            "inwards": list(self.cells.inwards),
             "threshold": self.threshold,
             "energies": describe(self.energies),
         }

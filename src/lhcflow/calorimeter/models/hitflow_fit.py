@@ -46,8 +46,7 @@ def fit(model: HitFlow, incident: Tensor, voxels: Tensor, ridge: float, share: f
     excess = model.excess(voxels, energies)
     model.cells = Cells(model.cells.shapes, _order(model, excess, energies))
     excess = excess * model.layers.spread(_totals(model, len(excess), seed))
-    least = model.layers.spread(model.threshold / energies.clamp_min(1e-300))
-    shares = torch.where(excess > 0, excess + least, 0.0)
+    shares = torch.where(excess > 0, excess + model.threshold_shares(energies), 0.0)
     # Many small products: threads would mostly wait for each other, at ten times the CPU time on busy cores.
     with threadpool_limits(1):
         _fit_orbits(model, powers.double().numpy(), excess.numpy(), energies.numpy(), groups)
@@ -67,7 +66,7 @@ def _totals(model: HitFlow, n: int, seed: int) -> Tensor:
     cells would have to make up for what others took, and could not, being empty or faint; and the scale that
     brings generated cells to their total would come on top of that.
     """
-    outwards = torch.tensor([not inwards for inwards in model.cells.inwards or ()], dtype=torch.float64)
+    outwards = torch.tensor([not inwards for inwards in model.cells.inwards], dtype=torch.float64)
     normal = torch.randn(n, len(outwards), generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     return (_TOTAL * outwards * normal).exp()
 
@@ -128,14 +127,14 @@ def _fit_cells(
     terms, few = powers.shape[1], model.terms.shape[2]
     weights = np.full(few, float(ridge))
     weights[:terms] = _OWN
-    layers, inwards = len(model.layers.sizes), cells.inwards or ()
+    layers = len(model.layers.sizes)
     for step, numbers in enumerate(cells.steps):
         _fit_state(model, step, powers, total)
         common = torch.cat([powers, model.state(total, *model.moments(powers, step))], 1).double().numpy()
         layer = cells.step_layers[step]
         alive = energies[:, layer].numpy() > 0
         weights[terms : terms + layers] = _NEVER
-        if inwards[layer]:
+        if cells.inwards[layer]:
             weights[terms + layer] = ridge
         for cell in numbers:
             near = cells.neighbours(cell)

@@ -144,11 +144,11 @@ def _steps(steps: Sequence[tuple[str, float | None]]) -> Table:
     return Table(["command", "seconds"], rows, "-: done before the run was resumed.")
 
 
-def _times(folder: Path, models: Sequence[str], seed: int) -> generation_time.Curves:
-    teacher, *others = (load_model(folder / name) for name in models)
+def _times(folder: Path, names: Sequence[str], seed: int) -> generation_time.Curves:
+    models = {name: load_model(folder / name) for name in names}
+    teacher = models.pop(names[0])
     assert isinstance(teacher, CaloFlow)
-    named = dict(zip(models[1:], others, strict=True))
-    curves = generation_time.measure(teacher, named, _COUNTS, naive_most=100, seed=seed)
+    curves = generation_time.measure(teacher, models, _COUNTS, naive_most=100, seed=seed)
     if (folder / "train.json").is_file():
         simulated = _read(folder / "train.json")
         each = simulated["cpu_seconds"] / simulated["showers"]
