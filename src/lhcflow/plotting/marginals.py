@@ -88,6 +88,8 @@ def corner(
         size = min(PAGE, 1.4 * dim)
         figure = Figure(figsize=(size, size))
         low, high = 0.6 / size, 1 - 0.25 / size
+        ticks = _TICKS if dim <= 6 else _TICKS[::2]
+        label_place = -0.42 * dim / (size - 0.7)  # inches to the left, in widths of a panel
         grid = figure.add_gridspec(
             dim,
             dim,
@@ -103,7 +105,7 @@ def corner(
                 axes = figure.add_subplot(grid[row, column])
                 axes.minorticks_off()
                 axes.tick_params(top=False, right=False)
-                axes.set_xticks(_TICKS, [f"{t}" for t in _TICKS] if row == dim - 1 else [])
+                axes.set_xticks(ticks, [f"{t}" for t in ticks] if row == dim - 1 else [])
                 axes.set_xlim(0, 1)
                 if row == column:
                     draw_line(axes, histogram(x[:, row], edges, weights), colour("target"), fill=True)
@@ -111,7 +113,7 @@ def corner(
                     axes.set_yticks([])
                     axes.set_ylim(0, 1.12 * axes.get_ylim()[1])
                 else:
-                    axes.set_yticks(_TICKS, [f"{t}" for t in _TICKS] if column == 0 else [])
+                    axes.set_yticks(ticks, [f"{t}" for t in ticks] if column == 0 else [])
                     axes.set_ylim(0, 1)
                     # Both halves share the scale of the target's density in this pair of variables.
                     first, second = sorted((row, column))
@@ -133,7 +135,7 @@ def corner(
                     axes.set_xlabel(labels[column])
                 if column == 0:
                     axes.set_ylabel(labels[row])
-                    axes.yaxis.set_label_coords(-0.32, 0.5)
+                    axes.yaxis.set_label_coords(label_place, 0.5)
         figure.legend(
             handles=[
                 Patch(facecolor="0.87", edgecolor=colour("target"), label="target, below the diagonal"),
