@@ -11,9 +11,6 @@ LEPTONS = FlowSettings(share=0.8, most=2_000_000, bins=16, zeros=False, defensiv
 #: Of protons with one channel. Channels leave no peaks: a second flow in the mixture costs more than it
 #: gains; and densities do not vanish where their cube ends.
 ONE_CHANNEL = replace(LEPTONS, defensive=0.0, batch=(256, 1024), rate=4e-3, domain="unit")
-#: Of protons with several channels: a wider network makes up for fewer bins at the same price, and points are
-#: cheaper than more than 150 steps in a stage.
-CHANNELS = replace(ONE_CHANNEL, hidden=(96, 96), bins=10, steps=150)
-#: Of three jets, where amplitudes take most of the time: as many layers as it takes until all variables have
-#: seen all others.
-THREE_JETS = replace(CHANNELS, layers=8)
+#: Of protons with several channels: as many layers as it takes until all variables have seen all others; a
+#: wider network makes up for fewer bins at the same price; and points are cheaper than more steps in a stage.
+CHANNELS = replace(ONE_CHANNEL, layers=8, hidden=(96, 96), bins=10, steps=150)

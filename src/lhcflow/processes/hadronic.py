@@ -16,7 +16,7 @@ from .boson_jets import BosonJets, Resonance
 from .category_shares import ITERATIONS, optimised_shares
 from .couplings import Parameters
 from .events import Events
-from .flow_settings import CHANNELS, ONE_CHANNEL, THREE_JETS
+from .flow_settings import CHANNELS, ONE_CHANNEL
 from .integrand import GEV2_PB
 from .jet_cuts import JetCuts
 from .luminosities import Luminosities, of_pairs
@@ -195,8 +195,6 @@ class HadronicCrossSection:
     @property
     def flow_settings(self) -> FlowSettings:
         """What suits a flow that is trained on it for events."""
-        if len(self.jets) == 3:
-            return THREE_JETS
         return CHANNELS if self.discrete else ONE_CHANNEL
 
     @property

@@ -75,7 +75,7 @@ class Process:
         return len(self.subprocesses[0].outgoing)
 
     def squared_amplitude(
-        self, momenta: np.ndarray, alpha_s: float | None = None, random: np.ndarray | None = None
+        self, momenta: np.ndarray, alpha_s: float | np.ndarray | None = None, random: np.ndarray | None = None
     ) -> np.ndarray:
         """|M|^2 averaged over initial and summed over final spins and colours, and over subprocesses.
 
@@ -83,7 +83,7 @@ class Process:
         ----------
         momenta : array (n, particles, 4)
             (E, px, py, pz) in GeV, incoming first, all massless.
-        alpha_s : float, optional
+        alpha_s : float or array (n,), optional
             The strong coupling; by default that of the parameters.
         random : array (n, gluons), optional
             Uniform in [0, 1): a random polarisation of each gluon instead of their sum, right on average; see
@@ -103,7 +103,7 @@ class Process:
         return self.squared_amplitudes(momenta, alpha_s, random).sum(axis=1)
 
     def squared_amplitudes(
-        self, momenta: np.ndarray, alpha_s: float | None = None, random: np.ndarray | None = None
+        self, momenta: np.ndarray, alpha_s: float | np.ndarray | None = None, random: np.ndarray | None = None
     ) -> np.ndarray:
         """As :meth:`squared_amplitude`, one column per subprocess: (n, subprocesses)."""
         momenta = self._checked(momenta)

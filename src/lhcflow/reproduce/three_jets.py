@@ -42,8 +42,8 @@ def variable_pictures(generator: EventGenerator, name: str, points: int) -> list
     return [
         Picture(
             marginals(v.target, {"before": v.before, "learned": v.after}, v.target_weights, names),
-            "Integration variables, on the unit cube. Target: evenly drawn points with the integrand as weight, "
-            f"and a band for its error. Points: what is proposed before and after the training ({name}).",
+            "Integration variables, on the unit cube. Target: evenly drawn points with the integrand as "
+            f"weight, and a band for its error. Points: what is proposed before and after training ({name}).",
         ),
         Picture(
             corner(v.target, v.after, v.target_weights, names, learned_name=f"learned ({name})"),
