@@ -139,7 +139,8 @@ class Folder:
                 folder = self.file(name, "")
                 folder.mkdir(exist_ok=True)
                 model = CaloFlow.build([layer.size for layer in geometry.layers])
-                model.train_on(*given, voxel, energy_settings=energy, folder=folder, resume=True)
+                made = model.train_on(*given, voxel, energy_settings=energy, folder=folder, resume=True)
+                self.note(name, "best epoch", float(np.nanargmin(made["voxels"]["validation"])) + 1)
             else:
                 teacher = self.model(TEACHER)
                 assert isinstance(teacher, CaloFlow)
@@ -275,6 +276,12 @@ def report(folder: Folder, n: int, args: argparse.Namespace) -> dict[str, Any]:
         f"reflections. {args.repeats} repeats with other splits: each one's area is of a fifth of the "
         f"showers, a standard error of {math.sqrt(1 / 6 / (n / 5)):.3f} (trees: of all, in five folds, "
         f"{math.sqrt(1 / 6 / n):.3f}).",
+    ]
+    notes += [
+        f"{name}: the lowest validation loss of flow II, whose weights are taken, is that of epoch "
+        f"{folder.notes(name)['best epoch']:.0f} of {args.epochs}."
+        for name in SAMPLES
+        if "best epoch" in folder.notes(name)
     ]
     stopped = [name for name in SAMPLES if "stopped" in folder.notes(name)]
     if stopped:
