@@ -3,7 +3,8 @@
     python benchmarks/calo_quality.py SHOWERS.h5 [MORE.h5 ...] --folder DIR [--device cuda] [--json FILE]
 
 The first --train showers of all files (half of them by default) train the models, which also see their
-reflections; only the teacher as published (2106.05285) does not. The others are the real sample of the classifiers; generated showers have its incident energies.
+reflections; only the teacher as published (2106.05285) does not. The others are the real sample of the
+classifiers; generated showers have its incident energies.
 The floor is the real sample against the showers of the training: Geant4 against Geant4.
 
 Levels are the classifiers of 2106.05285 (3 x 512) and of the CaloChallenge (2410.21611, 3 x 2048) as
@@ -269,8 +270,8 @@ def report(folder: Folder, n: int, args: argparse.Namespace) -> dict[str, Any]:
     where = torch.cuda.get_device_name() if args.device.startswith("cuda") else "CPU"
     notes = [
         f"{args.name} of 1 to 100 GeV, Geant4 with data-free physics: {len(folder.kept):,} showers trained "
-        f"the models (with reflections, but for the teacher as published; 10 % held out), {n:,} others are the real sample of all tests; "
-        "the floor is these against those of the training.",
+        f"the models (with reflections, but for the teacher as published; 10 % held out), {n:,} others are "
+        "the real sample of all tests; the floor is these against those of the training.",
         "unnormalised, normalised: the classifier of 2106.05285 (3 x 512, 150 epochs, batches of 1000); "
         "CaloChallenge: that of 2410.21611 (3 x 2048, 50 epochs). logarithms: 3 x 256, 30 epochs, random "
         f"reflections. {args.repeats} repeats with other splits: each one's area is of a fifth of the "
