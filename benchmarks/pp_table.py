@@ -54,7 +54,10 @@ PUBLISHED = {  # 2001.10028: Sherpa, i-flow
     "Z": ((0.31, 0.38), (0.036, 0.10), (1.5e-2, 1.4e-2), (4.7e-3, 2.4e-3)),
 }
 CALLS = {0: 100_000, 1: 200_000, 2: 500_000, 3: 500_000}
-LONG = {"steps": 240, "batch": (1024, 8192)}  # of flow-long
+LONG: dict[int, dict[str, Any]] = {  # settings of flow-long, by the number of jets
+    2: {"steps": 360, "batch": (1024, 8192), "share": 0.9, "most": 4_000_000},
+    3: {"steps": 240, "batch": (1024, 8192)},
+}
 POINTS, N_OPT = 100_000, 2000
 ROWS = 20_000
 
@@ -93,7 +96,7 @@ def run(name: str, device: str) -> dict[str, object]:
 
     else:
         f = HadronicCrossSection(process)
-        settings = replace(f.flow_settings, device=device, **(LONG if method == "flow-long" else {}))
+        settings = replace(f.flow_settings, device=device, **(LONG[jets] if method == "flow-long" else {}))
         sampler: Any = method.removesuffix("-long")
         generator = EventGenerator(f, method=sampler, seed=seed, settings=settings)
         result = generator.integrate(calls)
@@ -331,8 +334,8 @@ def write(path: Path, jobs: dict[str, Row]) -> None:
                 "channels at each point.",
                 "madspace: phase space of madspace 0.2.1 (Chili, one channel) with our amplitudes, "
                 "densities, cuts and VEGAS+; i-flow: steps of 512 fresh points, at least 1,800.",
-                f"flow-long: {LONG['steps']} steps for each stage instead of {CHANNELS.steps}, of "
-                f"{LONG['batch'][0]:,} to {LONG['batch'][1]:,} points.",
+                f"flow-long: {LONG[2]['steps']} (two jets) or {LONG[3]['steps']} steps (three) per stage "
+                f"instead of {CHANNELS.steps}, of {LONG[3]['batch'][0]:,} to {LONG[3]['batch'][1]:,} points.",
                 "Times are compared on one machine only; CPU seconds, without those of a GPU (beside which "
                 "all cores were busy). An efficiency can't exceed 1: over vegas, no gain above 1 / its "
                 "efficiency is possible.",
