@@ -41,6 +41,15 @@ def test_against_dirac_matrices(quark, numbers, energy):
     np.testing.assert_allclose(found, expected, rtol=1e-10)
 
 
+def test_a_coupling_for_each_point():
+    process, momenta = Process("u d~ > e+ ve g g"), scattering(4, 300.0, 3, seed=1)
+    running = np.array([0.1, 0.11, 0.12])
+    expected = process.squared_amplitude(momenta, alpha_s=0.1) * (running / 0.1) ** 2
+    np.testing.assert_allclose(process.squared_amplitude(momenta, running), expected, rtol=1e-12)
+    with pytest.raises(InputError, match="a number or 3 of them"):
+        process.squared_amplitude(momenta, running[:2])
+
+
 @pytest.mark.parametrize("name", ["d d~", "u u~"])
 def test_crossing_with_dirac_matrices(name):
     """q q~ > e+ e- g is e+ e- > q q~ g with signs of momenta changed: checked at new points."""

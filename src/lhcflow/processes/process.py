@@ -97,8 +97,8 @@ class Process:
         Raises
         ------
         InputError
-            The momenta have another shape, are not finite, or have negative energies; or `random` has
-            another shape.
+            The momenta have another shape, are not finite, or have negative energies; or `alpha_s` or
+            `random` has another shape.
         """
         return self.squared_amplitudes(momenta, alpha_s, random).sum(axis=1)
 
@@ -108,6 +108,8 @@ class Process:
         """As :meth:`squared_amplitude`, one column per subprocess: (n, subprocesses)."""
         momenta = self._checked(momenta)
         coupling = self.parameters.alpha_s if alpha_s is None else alpha_s
+        if np.shape(coupling) not in ((), (len(momenta),)):
+            raise InputError(f"alpha_s must be a number or {len(momenta)} of them, got {np.shape(coupling)}")
         if random is not None:
             random, shape = np.asarray(random), (len(momenta), max(len(s.gluons) for s in self._groups))
             if random.shape != shape:
