@@ -136,31 +136,35 @@ class Plan:
         return x, log_det
 
     def solve_torch(self, y: Tensor, terms: Tensor | None, inverse: bool) -> tuple[Tensor, Tensor]:
-        """The native kernel's twin, and what a CUDA graph replays: nothing here may wait for the device."""
-        y = y[:, self.order]
+        """The native kernel's twin, and what a CUDA graph replays: nothing here may wait for the device.
+
+        Values lie with the batch last, and all that does not depend on them is summed first: few kernels
+        for each dimension, on memory in one piece.
+        """
+        y = y.T[self.order]
         x, log_det = torch.empty_like(y), torch.empty_like(y)
-        raw = [y.new_empty(y.shape[0], len(bias)) for bias in self.biases]
+        raw = []  # before the activation, (units, n)
+        for bias, column in zip(self.biases, self.context_column, strict=True):
+            start = bias[:, None].expand(-1, y.shape[1])
+            given = terms is not None and column >= 0
+            raw.append(start + terms[:, column : column + len(bias)].T if given else start.clone())
         active = [torch.empty_like(values) for values in raw]
-        for i in range(y.shape[1]):
+        for i in range(len(y)):
             source, seen = x, i
-            for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            for layer, weight in enumerate(self.weights):
                 new = slice(self.upto[layer][i - 1] if i else 0, self.upto[layer][i])
                 if new.stop > new.start:
-                    value = bias[new] + source[:, :seen] @ weight[new, :seen].T
-                    column = self.context_column[layer]
-                    if terms is not None and column >= 0:
-                        value = value + terms[:, column + new.start : column + new.stop]
+                    values = raw[layer][new].addmm_(weight[new, :seen], source[:seen])
                     if self.residual and layer >= 2 and layer % 2 == 0:
-                        value = value + raw[layer - 2][:, new]
-                    raw[layer][:, new] = value
-                    active[layer][:, new] = self.activation(value)
+                        values += raw[layer - 2][new]
+                    active[layer][new] = self.activation(values)
                 source, seen = active[layer], new.stop
             last = raw[-1] if self.residual else active[-1]
-            params = self.last_bias[i] + last[:, :seen] @ self.last_weight[i, :, :seen].T
-            x[:, i], log_det[:, i] = self.element(y[:, i], params, inverse)
+            params = torch.addmm(self.last_bias[i], last[:seen].T, self.last_weight[i, :, :seen].T)
+            x[i], log_det[i] = self.element(y[i], params, inverse)
         result = torch.empty_like(x)
-        result[:, self.order] = x
-        return result, log_det.sum(-1)
+        result[self.order] = x
+        return result.T.contiguous(), log_det.sum(0)
 
 
 def _linear(layers: nn.ModuleList) -> list[nn.Linear]:
