@@ -4,14 +4,15 @@ import numpy as np
 import pytest
 import torch
 from scipy.optimize import minimize
-from scipy.special import expit
+from scipy.special import expit, ndtr
+from scipy.stats.mstats import mquantiles
 
 from lhcflow import InputError
 from lhcflow.calorimeter import geometry
 from lhcflow.calorimeter.models import HitFlow, ShowerModel, TrainingSettings, build_model
 from lhcflow.calorimeter.models.cells import Cells
 from lhcflow.calorimeter.models.regression import linear, log_scale, logistic
-from lhcflow.calorimeter.models.tables import SCORES, TABLES, blend, to_scores, to_values
+from lhcflow.calorimeter.models.tables import SCORES, TABLES, blend, fitted, to_scores, to_values
 
 from .toys import SHAPES, correlated_showers
 
@@ -264,16 +265,27 @@ def test_tables_invert_and_blend():
     weights = blend(c, centres)[:, 0]
     torch.testing.assert_close(weights.sum(1), torch.ones(60).double())
     torch.testing.assert_close((weights * centres).sum(1), c[:, 0].clamp(-1, 2))
-    z = torch.linspace(-5, 5, 60).double()[:, None].expand(-1, 2).contiguous().requires_grad_()
+    z = torch.linspace(-12, 12, 60).double()[:, None].expand(-1, 2).contiguous().requires_grad_()
     t = to_values(z, knots, weights)
     (expected,) = torch.autograd.grad(t.sum(), z)
     back, slope = to_scores(t.detach(), knots, weights[:, None].expand(-1, 2, -1))
     torch.testing.assert_close(back, z.detach(), atol=1e-9, rtol=0)
     torch.testing.assert_close(slope * expected, torch.ones_like(slope))
     one = torch.eye(TABLES).double()[1].expand(60, -1)
-    inside = z.detach()[:, 0].abs() < 2.8
+    inside = z.detach()[:, 0].abs() < 10
     values = np.interp(z.detach()[inside, 0], SCORES, knots[1, 1])
     torch.testing.assert_close(to_values(z, knots, one)[inside, 1].detach().numpy(), values)
+
+
+def test_tables_of_quantiles_and_straight_tails():
+    """Knots where scipy has its quantiles; outside, the mean slope between 2 and 2.8."""
+    values = np.random.default_rng(7).gumbel(size=20_000)
+    table = fitted(values, np.zeros(20_000, int))[0].numpy()
+    expected = mquantiles(values, ndtr(SCORES[1:-1]), 1.0, 1.0)
+    np.testing.assert_allclose(table[1:-1], expected, atol=1e-12)
+    for side in (-1, 1):
+        two, edge, far = np.interp([2.0 * side, 2.8 * side, 10.0 * side], SCORES, table)
+        assert (far - edge) / 7.2 == pytest.approx((edge - two) / 0.8)
 
 
 def test_regressions_reach_the_minimum():

@@ -10,7 +10,7 @@ import torch
 
 from ..models import HitFlow
 from ..models.hitflow import FAINT, KNOTS, LEAST, LIMIT, RARE, STATE, SUMS
-from ..models.tables import SCORES, WIDE
+from ..models.tables import SCORES
 from .graph import Graph
 from .shower_graph import layer_energies
 
@@ -127,16 +127,13 @@ def _blend(graph: Graph, model: HitFlow, powers: str) -> list[str]:
 def _unscore(graph: Graph, model: HitFlow, z: str, index: np.ndarray, weights: list[str]) -> str:
     """As :meth:`HitFlow.unscore`: a broken line is a sum of kinks."""
     op, xs = graph.op, SCORES
-    bent = op("Relu", op("Sub", op("Unsqueeze", z, graph.integers(-1)), xs))
+    bent = op("Relu", op("Sub", op("Unsqueeze", z, graph.integers(-1)), xs[1:-1]))
     parts = []
     for number, weight in enumerate(weights):
         ys = _numbers(model.knots[model.orbit[index], number])
-        inner = np.diff(ys, axis=1) / np.diff(xs)
-        low = (ys[:, WIDE] - ys[:, 0]) / (xs[WIDE] - xs[0])
-        high = (ys[:, -1] - ys[:, -1 - WIDE]) / (xs[-1] - xs[-1 - WIDE])
-        kinks = np.diff(np.c_[low, inner, high], axis=1)
-        sums = op("ReduceSum", op("Mul", bent, kinks), graph.integers(-1), keepdims=0)
-        straight = op("Add", op("Mul", op("Sub", z, xs[0]), low), ys[:, 0])
+        slopes = np.diff(ys, axis=1) / np.diff(xs)
+        sums = op("ReduceSum", op("Mul", bent, np.diff(slopes, axis=1)), graph.integers(-1), keepdims=0)
+        straight = op("Add", op("Mul", op("Sub", z, xs[0]), slopes[:, 0]), ys[:, 0])
         parts.append(op("Mul", op("Add", straight, sums), weight))
     return op("Sum", *parts)
 

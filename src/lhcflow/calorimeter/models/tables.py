@@ -14,10 +14,10 @@ from torch import Tensor
 Array = NDArray[np.floating[Any]]
 TABLES = 3
 """For a layer's little, typical and much energy."""
-SCORES = np.linspace(-2.8, 2.8, 29)
-"""Normal variables at whose quantiles the tables have their knots."""
-WIDE = 4
-"""Bins that give the slope outside: the outermost alone would be too uncertain to go on with."""
+_INNER = np.linspace(-2.8, 2.8, 29)
+SCORES = np.array([-10.0, *_INNER, 10.0])
+"""Normal variables at which the tables have their knots: at quantiles, and far outside of them."""
+_WIDE = 4  # bins that give the slope outside: the outermost alone would be too uncertain to go on with
 _FEW = 400  # too few values for a table
 _GAP = 1e-3  # least distance of two knots
 _BLOCK = 1 << 24  # numbers at a time
@@ -44,18 +44,11 @@ def to_values(z: Tensor, knots: Tensor, weights: Tensor) -> Tensor:
     bins = torch.searchsorted(scores, z.contiguous()).sub_(1).clamp_(0, len(SCORES) - 2)
     column = torch.arange(z.shape[1], device=z.device)
 
-    def at(place: Tensor | int) -> Tensor:
-        found = knots[..., place] if isinstance(place, int) else knots[column, :, place]
-        return (found * weights[:, None]).sum(-1)
+    def at(place: Tensor) -> Tensor:
+        return (knots[column, :, place] * weights[:, None]).sum(-1)
 
     x0, y0 = scores[bins], at(bins)
-    slope = (at(bins + 1) - y0) / (scores[bins + 1] - x0)
-    wide = scores[WIDE] - scores[0]
-    low, high = z < scores[0], z > scores[-1]
-    slope = torch.where(low, (at(WIDE) - at(0)) / wide, slope)
-    slope = torch.where(high, (at(-1) - at(-1 - WIDE)) / wide, slope)
-    start = torch.where(high, scores[-1], x0), torch.where(high, at(-1), y0)
-    return start[1] + slope * (z - start[0])
+    return y0 + (at(bins + 1) - y0) / (scores[bins + 1] - x0) * (z - x0)
 
 
 def to_scores(t: Tensor, knots: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
@@ -69,12 +62,7 @@ def to_scores(t: Tensor, knots: Tensor, weights: Tensor) -> tuple[Tensor, Tensor
         x0, x1 = (table.gather(2, bins + i)[..., 0] for i in (0, 1))
         y0, y1 = (scores[bins + i][..., 0] for i in (0, 1))
         slope = (y1 - y0) / (x1 - x0)
-        wide = scores[WIDE] - scores[0]
-        low, high = x < table[..., 0], x > table[..., -1]
-        slope = torch.where(low, wide / (table[..., WIDE] - table[..., 0]), slope)
-        slope = torch.where(high, wide / (table[..., -1] - table[..., -1 - WIDE]), slope)
-        start = torch.where(high, table[..., -1], x0), torch.where(high, scores[-1], y0)
-        parts.append((start[1] + slope * (x - start[0]), slope))
+        parts.append((y0 + slope * (x - x0), slope))
     return torch.cat([z for z, _ in parts]), torch.cat([slope for _, slope in parts])
 
 
@@ -92,8 +80,11 @@ def _scores(dtype: torch.dtype, device: torch.device) -> Tensor:
 
 
 def _table(values: Array) -> Tensor:
-    """Knots at the quantiles that :data:`SCORES` are of a normal variable."""
+    """Knots (scores,) at the quantiles that :data:`SCORES` are of a normal variable."""
     if len(values) < _FEW:
         return torch.from_numpy(SCORES * (np.std(values) if len(values) > 1 else 1.0) + 0.0)
-    steps = np.arange(len(SCORES)) * _GAP
-    return torch.from_numpy(np.maximum.accumulate(np.quantile(values, ndtr(SCORES)) - steps) + steps)
+    steps = np.arange(len(_INNER)) * _GAP
+    inner = np.maximum.accumulate(np.quantile(values, ndtr(_INNER)) - steps) + steps
+    slopes = [inner[_WIDE] - inner[0], inner[-1] - inner[-1 - _WIDE]] / (_INNER[_WIDE] - _INNER[0])
+    far = inner[[0, -1]] + slopes * (SCORES[[0, -1]] - _INNER[[0, -1]])
+    return torch.from_numpy(np.array([far[0], *inner, far[1]]))
