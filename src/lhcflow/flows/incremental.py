@@ -145,9 +145,10 @@ class Plan:
         x, log_det = torch.empty_like(y), torch.empty_like(y)
         raw = []  # before the activation, (units, n)
         for bias, column in zip(self.biases, self.context_column, strict=True):
-            start = bias[:, None].expand(-1, y.shape[1])
-            given = terms is not None and column >= 0
-            raw.append(start + terms[:, column : column + len(bias)].T if given else start.clone())
+            start = bias[:, None].repeat(1, y.shape[1])
+            if terms is not None and column >= 0:
+                start += terms[:, column : column + len(bias)].T
+            raw.append(start)
         active = [torch.empty_like(values) for values in raw]
         for i in range(len(y)):
             source, seen = x, i

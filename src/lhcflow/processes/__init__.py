@@ -15,7 +15,7 @@ from .integrand import CrossSection, gluon_channels, optimised_weights
 from .jet_cuts import JetCuts
 from .lhe import write_lhe
 from .pdf import Pdf
-from .phase_space import Rambo
+from .phase_space import PhaseSpace, Rambo
 from .process import Process, Subprocess
 from .providers import AmplitudeProvider, CallableAmplitude
 from .scales import Scale
@@ -40,6 +40,7 @@ __all__ = [
     "Multichannel",
     "Parameters",
     "Pdf",
+    "PhaseSpace",
     "Process",
     "Rambo",
     "Resonance",
