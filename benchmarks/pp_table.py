@@ -410,7 +410,7 @@ def write(path: Path, jobs: dict[str, Row]) -> None:
                 "madspace: phase space of madspace 0.2.1 (Chili, one channel) with our amplitudes, "
                 "densities, cuts and VEGAS+; i-flow: steps of 512 fresh points, at least 1,800.",
                 "madnis: 1.0.0, 7 iterations of VEGAS, networks of 3 x 64, Adam with 0.002 and a cosine, "
-                "1,024 fresh points and 4 times as many from the buffer at a time: the best of three settings.",
+                "1,024 fresh points and 4 times as many from the buffer in turn: the best of three settings.",
                 f"flow-long: {LONG[2]['steps']} (two jets) or {LONG[3]['steps']} steps (three) per stage "
                 f"instead of {CHANNELS.steps}, of {LONG[3]['batch'][0]:,} to {LONG[3]['batch'][1]:,} points.",
                 "Times are compared on one machine only; CPU seconds, without those of a GPU (beside which "
