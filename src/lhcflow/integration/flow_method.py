@@ -10,7 +10,7 @@ import numpy as np
 from ..training.progress import progress_bar
 from .flow_training import Stage, Training, train_flow
 from .grid_start import tempered_grid
-from .guard import Probe, lost_mode_warnings
+from .guard import Probe, drawn_probes, lost_mode_warnings
 from .latent import FlowProposal, LatentProposal
 from .mixture import MixtureProposal
 from .pilot import Pilot, run_pilot
@@ -94,7 +94,8 @@ class Flowing:
     def measure(self) -> Estimate:
         """The guard's probes, and the first iteration of the estimate."""
         task = self.task
-        self.probes = self._probes(task.probe_calls)
+        sources = {"uniform": Uniform(task.dim), "early-flow": self.training.earliest}
+        self.probes = drawn_probes(task.driver, sources, task.probe_calls, self._probe_rng)
         size = max(task.left // ITERATIONS, 100)
         if task.rtol:
             size = int(np.clip(task.points_needed(self.training.spread) / 2, min(1000, size), size))
@@ -148,12 +149,3 @@ class Flowing:
         if not self.estimates or (task.rtol is None and task.atol is None):
             return False
         return converged(combine(self.estimates), task.rtol, task.atol)
-
-    def _probes(self, calls: int) -> list[Probe]:
-        """Fresh points, half uniform, half from the earliest flow, which still was broad."""
-        sources = {"uniform": Uniform(self.task.dim), "early-flow": self.training.earliest}
-        probes = []
-        for name, source in sources.items():
-            x, density = source.sample(max(calls // len(sources), 2), self._probe_rng)
-            probes.append(Probe(name, x, self.task.driver(x), density))
-        return probes

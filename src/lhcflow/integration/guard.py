@@ -8,7 +8,7 @@ densities that cover the cube (uniform, or the flow as it was while the target w
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,6 +38,20 @@ class Probe:
     x: Float[np.ndarray, "n dim"]
     values: Float[np.ndarray, " n"]
     density: Float[np.ndarray, " n"]
+
+
+def drawn_probes(
+    function: Callable[[np.ndarray], np.ndarray],
+    sources: Mapping[str, Proposal],
+    calls: int,
+    rng: np.random.Generator,
+) -> list[Probe]:
+    """Fresh points of named densities, which share the calls (at least two each) of the ``function``."""
+    probes = []
+    for name, source in sources.items():
+        x, density = source.sample(max(calls // len(sources), 2), rng)
+        probes.append(Probe(name, x, function(x), density))
+    return probes
 
 
 def lost_mode_warnings(

@@ -11,7 +11,7 @@ from .categories import for_unweighting
 from .channel_grids import ChannelGrids, adapted_grids
 from .flow_training import Stage, train_flow
 from .grid_start import NARROW
-from .guard import Probe, lost_mode_warnings
+from .guard import drawn_probes, lost_mode_warnings
 from .mixed_training import MixedTraining
 from .mixture import MixtureProposal
 from .proposal import Proposal, Uniform
@@ -50,10 +50,8 @@ def _integrate_flow(task: Task) -> Result:
 
         train_flow(task.driver, training, calls - grid_calls, report=report)
     proposal = training.proposal
-    probes = []
-    for name, source in (("uniform", Uniform(task.dim)), ("early-flow", training.earliest)):
-        x, density = source.sample(max(task.probe_calls // 2, 2), rng)
-        probes.append(Probe(name, x, task.driver(x), density))
+    sources = {"uniform": Uniform(task.dim), "early-flow": training.earliest}
+    probes = drawn_probes(task.driver, sources, task.probe_calls, rng)
     broad = training.halfway if s.defensive else None
     result = _finish(task, proposal, rng, "flow of channels and points", broad)
     mean, sdev = float(np.ravel(result.mean)[0]), float(np.ravel(result.sdev)[0])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .guard import Probe, heavy_tail_warnings, lost_mode_warnings
+from .guard import Probe, drawn_probes, heavy_tail_warnings, lost_mode_warnings
 from .proposal import Uniform
 from .results import Estimate, Result, combine
 from .sampler import Sampler
@@ -35,9 +35,7 @@ def finish_with_vegas(task: Task, vegas: Vegas, method: str, iterations: int = 5
 def _probe(task: Task) -> Probe:
     """Uniform points, a part of the task's calls."""
     rng = np.random.default_rng(task.seeds[2])
-    uniform = Uniform(task.dim)
-    x, density = uniform.sample(max(task.probe_calls, 2), rng)
-    return Probe("uniform", x, task.driver(x), density)
+    return drawn_probes(task.driver, {"uniform": Uniform(task.dim)}, task.probe_calls, rng)[0]
 
 
 def _checked(task: Task, vegas: Vegas, result: Result, probe: Probe) -> Result:
