@@ -1,75 +1,29 @@
 """Replayed solutions of masked autoregressive flows.
 
-Without a GPU a tape of the operations stands in for the CUDA graph: like it, it repeats the same operations
-on the same memory and refuses what would wait for the device. Tests marked ``gpu`` capture real graphs.
+Without a GPU a tape of the operations stands in for the CUDA graph. Tests marked ``gpu`` capture real graphs.
 """
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from lhcflow.flows import AutoregressiveAffine, AutoregressiveSpline, graphed
 from lhcflow.flows.graphed import Captured, Graphs
 from lhcflow.flows.incremental import Plan, solve_naive
-
-aten = torch.ops.aten
-WAITING = {aten._local_scalar_dense.default, aten.nonzero.default, aten.is_nonzero.default}
-
-
-class Tape(TorchDispatchMode):
-    """The operations of a capture, in place of ``torch.cuda.CUDAGraph``."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.calls: list[tuple[Any, ...]] = []
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func in WAITING:
-            raise RuntimeError(f"{func} waits for the device")
-        result = func(*args, **(kwargs or {}))
-        self.calls.append((func, args, kwargs or {}, result))
-        return result
-
-    def replay(self) -> None:
-        for func, args, kwargs, result in self.calls:
-            again = func(*args, **kwargs)
-            if not any(r.alias_info for r in func._schema.returns):  # neither a view nor in place
-                result.copy_(again)
-
-
-class OneStream:
-    def wait_stream(self, other: Any) -> None:
-        pass
+from tapes import Tape, recorded
 
 
 @pytest.fixture
 def stand_in(monkeypatch: pytest.MonkeyPatch) -> list[Tape]:
     """CPU tensors count as CUDA tensors, and captures are tapes; gives the tapes."""
-    tapes: list[Tape] = []
-
-    @contextlib.contextmanager
-    def graph(tape: Tape, **_: Any) -> Iterator[None]:
-        tapes.append(tape)
-        with tape:
-            yield
-
-    nothing = contextlib.nullcontext
-    fakes = {"CUDAGraph": Tape, "graph": graph, "Stream": OneStream, "device": nothing, "stream": nothing}
-    for name, fake in fakes.items():
-        monkeypatch.setattr(torch.cuda, name, fake)
-    monkeypatch.setattr(torch.cuda, "current_stream", OneStream)
     monkeypatch.setattr(graphed, "capturable", lambda arguments: True)
     monkeypatch.setattr(graphed, "stream", lambda arguments: 0)
-    # A tape can't see into the native kernel for the CPU.
-    monkeypatch.setattr("lhcflow.flows.spline.usable", lambda *tensors, **device: False)
-    return tapes
+    return recorded(monkeypatch)
 
 
 def bijections(randomize: Callable) -> list[Any]:

@@ -2,43 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from flows.test_graphed import OneStream, Tape
 from lhcflow.flows import Flow, coupling_spline
 from lhcflow.training import Graphed, fit, negative_log_likelihood
 from lhcflow.training import graphs as module
+from tapes import Tape, recorded
 
 
 @pytest.fixture
 def stand_in(monkeypatch: pytest.MonkeyPatch) -> list[Tape]:
     """CPU tensors count as CUDA tensors, and captures are tapes; gives the tapes."""
-    tapes: list[Tape] = []
-
-    @contextlib.contextmanager
-    def graph(tape: Tape, **_: Any) -> Iterator[None]:
-        tapes.append(tape)
-        with tape:
-            yield
-
-    nothing = contextlib.nullcontext
-    fakes = {"CUDAGraph": Tape, "graph": graph, "Stream": OneStream, "device": nothing, "stream": nothing}
-    for name, fake in fakes.items():
-        monkeypatch.setattr(torch.cuda, name, fake)
-    monkeypatch.setattr(torch.cuda, "current_stream", OneStream)
     monkeypatch.setattr(module, "capturable", lambda batch: True)
-    # A tape can't see into the native kernels for the CPU, and the check of values waits for them.
-    for name in ("spline", "fused"):
-        monkeypatch.setattr(f"lhcflow.flows.{name}.usable", lambda *tensors, **device: False)
-    monkeypatch.setattr(Flow, "_check_values", lambda *arguments: None)
-    return tapes
+    monkeypatch.setattr(Flow, "_check_values", lambda *arguments: None)  # which waits for the device
+    return recorded(monkeypatch)
 
 
 def trained(loss: Any, device: str | None = None) -> tuple[list[float], list[Tensor]]:
