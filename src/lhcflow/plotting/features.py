@@ -14,7 +14,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import ArrayLike
 
 from ..errors import InputError
-from .histogram import Histogram, draw_band, draw_line, histogram
+from .histogram import draw_band, draw_line, draw_points, histogram
 from .style import PAGE, colour, ratio_panels, style
 
 _GREY = "0.35"
@@ -76,7 +76,7 @@ def _draw(panel: FeaturePanel, main: Axes, ratio: Axes, colours: dict[str, str],
     for name, values in panel.generated.items():
         h = histogram(values, edges, panel.weights.get(name))
         main.stairs(h.values, h.edges, color=colours[name], linewidth=1.0)
-        _draw_ratio(ratio, h.ratio(real), colours[name])
+        draw_points(ratio, h.ratio(real), colours[name], size=1.6)
         tops.append(h.values.max())
     positive = edges[0] > 0 and np.allclose(np.diff(np.log(edges)), np.log(edges[1] / edges[0]), atol=1e-3)
     if positive and edges[-1] / edges[0] > 5:
@@ -130,17 +130,3 @@ def _number(x: float) -> str:
         return f"{x:.2g}"
     digits, exponent = f"{x:.1e}".split("e")
     return rf"${digits}\times10^{{{int(exponent)}}}$"
-
-
-def _draw_ratio(axes: Axes, ratio: Histogram, colour: str) -> None:
-    good = np.isfinite(ratio.values) & (ratio.errors > 0)
-    axes.errorbar(
-        ratio.centres[good],
-        ratio.values[good],
-        yerr=ratio.errors[good],
-        fmt="o",
-        markersize=1.6,
-        elinewidth=0.6,
-        color=colour,
-        clip_on=True,
-    )

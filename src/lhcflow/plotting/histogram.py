@@ -81,16 +81,21 @@ def draw_band(axes: Axes, h: Histogram, colour: str) -> None:
     )
 
 
-def draw_points(axes: Axes, h: Histogram, colour: str, label: str | None = None) -> None:
-    """Draw a histogram as points with error bars; empty bins are left out."""
-    seen = h.errors > 0
+def draw_points(
+    axes: Axes, h: Histogram, colour: str, label: str | None = None, size: float = 2.6, shift: float = 0.0
+) -> None:
+    """Draw a histogram as points with error bars, ``shift`` bins to the right of the centres.
+
+    Bins that are empty or have no finite value are left out.
+    """
+    seen = np.isfinite(h.values) & (h.errors > 0)
     axes.errorbar(
-        h.centres[seen],
+        (h.centres + shift * np.diff(h.edges))[seen],
         h.values[seen],
         yerr=h.errors[seen],
         fmt="o",
-        markersize=2.6,
-        elinewidth=0.9,
+        markersize=size,
+        elinewidth=0.35 * size,
         color=colour,
         label=label,
     )
@@ -102,18 +107,9 @@ def draw_ratio(axes: Axes, points: Histogram, reference: Histogram, colour: str,
     axes.axhline(1.0, color=line, linewidth=0.7)
     draw_band(axes, band, line)
     ratio = points.ratio(reference)
-    good = np.isfinite(ratio.values) & (points.errors > 0)
-    axes.errorbar(
-        ratio.centres[good],
-        ratio.values[good],
-        yerr=ratio.errors[good],
-        fmt="o",
-        markersize=2.2,
-        elinewidth=0.8,
-        color=colour,
-    )
+    draw_points(axes, ratio, colour, size=2.2)
     # The window follows the points that say something: those known better than 50 %.
-    precise = good & (ratio.errors < 0.5)
+    precise = (ratio.errors > 0) & (ratio.errors < 0.5)
     reach = np.abs(ratio.values[precise] - 1) + ratio.errors[precise]
     half = float(np.clip(1.15 * np.quantile(reach, 0.97) if reach.size else 0.5, 0.05, 0.98))
     axes.set_ylim(1 - half, 1 + half)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
 from ..errors import InputError
-from .histogram import Histogram, draw_band
+from .histogram import Histogram, draw_band, draw_points
 from .style import PAGE, ratio_panels, style
 
 _LOOK: dict[str, tuple[str, Any]] = {
@@ -74,15 +74,15 @@ def _draw(panel: TemplatePanel, main: Axes, ratio: Axes) -> None:
         if name == "signal":
             continue
         if look == "o":
-            main.errorbar(
-                h.centres, h.values, yerr=h.errors, fmt="o", markersize=2, elinewidth=0.8, color=shade
-            )
+            draw_points(main, h, shade, size=2.0)
         else:
             main.stairs(h.values, h.edges, color=shade, linestyle=look)
             if name == "template":
                 main.stairs(h.values, h.edges, color=shade, fill=True, alpha=0.12, linewidth=0)
         if name in ("data", "background"):
-            _draw_ratio(ratio, h.ratio(template), shade)
+            points = h.ratio(template)
+            known = replace(points, errors=np.where(points.errors < 0.2, points.errors, 0.0))
+            draw_points(ratio, known, shade, size=1.8, shift=0.0 if name == "data" else 0.15)
     draw_band(ratio, template.ratio(template), _LOOK["template"][0])
     ratio.axhline(1.0, color="0.35", linewidth=0.7)
     top = 1.3 * max(float(h.values.max()) for name, h in drawn.items() if name != "signal")
@@ -105,17 +105,3 @@ def _density(edges: np.ndarray, counts: ArrayLike) -> Histogram:
     n = np.asarray(counts, float)
     scale = 1 / (max(n.sum(), 1e-300) * np.diff(edges))
     return Histogram(edges, n * scale, np.sqrt(n) * scale)
-
-
-def _draw_ratio(axes: Axes, ratio: Histogram, shade: str) -> None:
-    good = np.isfinite(ratio.values) & (ratio.errors > 0) & (ratio.errors < 0.2)
-    shift = 0.0 if shade == _LOOK["data"][0] else 0.15 * np.diff(ratio.edges)[good]
-    axes.errorbar(
-        ratio.centres[good] + shift,
-        ratio.values[good],
-        yerr=ratio.errors[good],
-        fmt="o",
-        markersize=1.8,
-        elinewidth=0.7,
-        color=shade,
-    )
