@@ -87,8 +87,8 @@ def run(name: str, device: str) -> dict[str, object]:
         warnings: list[str] = []
     elif method == "madnis":
         f, setup = HadronicCrossSection(process).optimised(np.random.SeedSequence(seed))
-        mean, error, used, sample = train_madnis(f, seed, calls - setup)
-        used += setup
+        mean, error, sample = train_madnis(f, seed, calls - setup)
+        used = calls
         warnings = []
     elif method == "madspace":
         mapped = MadspaceMap(HadronicCrossSection(process))
@@ -139,6 +139,11 @@ def run(name: str, device: str) -> dict[str, object]:
     }
 
 
+def in_cube(x: torch.Tensor) -> np.ndarray:
+    """Points of a flow on the cube, which rounding may take a step too far."""
+    return np.clip(x.double().numpy(), 0, 1)
+
+
 def train_iflow(f: HadronicCrossSection, seed: int, calls: int) -> tuple[torch.nn.Module, int]:
     """A flow on the cube, fitted to fresh points in each step: no fewer steps than ours has."""
     batch = 512
@@ -152,7 +157,7 @@ def train_iflow(f: HadronicCrossSection, seed: int, calls: int) -> tuple[torch.n
     for step in range(steps):
         with torch.no_grad():
             x, log_q = flow.sample_and_log_prob(batch, generator=generator)
-            value = np.abs(f(np.clip(x.double().numpy(), 0, 1)))
+            value = np.abs(f(in_cube(x)))
             mean = float((value / np.exp(log_q.double().numpy())).mean())
             average = mean if step == 0 else 0.98 * average + 0.02 * mean
             log_p = torch.as_tensor(np.log(np.maximum(value / average, 1e-30)), dtype=x.dtype)
@@ -171,61 +176,31 @@ def sampler_of(flow: torch.nn.Module, f: HadronicCrossSection, seed: int):
     def sample(n: int) -> np.ndarray:
         with torch.no_grad():
             x, log_q = flow.sample_and_log_prob(n, generator=generator)
-        return f(np.clip(x.double().numpy(), 0, 1)) / np.exp(log_q.double().numpy())
+        return f(in_cube(x)) / np.exp(log_q.double().numpy())
 
     return sample
 
 
 def train_madnis(f: HadronicCrossSection, seed: int, calls: int):
-    """Integral, its error and the calls of a trained MadNIS, and a function that draws weights."""
-    from madnis.integrator import Integrand, VegasPreTraining
+    """Integral and error of a MadNIS, which nine tenths of the calls train; a function that draws weights."""
     from madnis.integrator import Integrator as Madnis
+    from madnis.integrator import VegasPreTraining
 
     torch.manual_seed(seed)
-    count, batch, reused = len(f.categories), 1024, 4
-    chosen = bool(f.discrete and f.boson == 23)  # whether the place within a category's interval matters
-    ends = np.cumsum(f.weights)
-
-    def integrand(x: torch.Tensor, channel: torch.Tensor | None) -> tuple[torch.Tensor, ...]:
-        """Value in a channel without its share, features of the momenta, and shares before any learning."""
-        u = np.clip(x.double().numpy(), 0, 1)
-        if channel is None:
-            return torch.from_numpy(f(u)).to(x), None, None
-        k = channel.numpy()
-        place = u[:, 0] if chosen else np.full(len(u), 0.25)
-        u = np.column_stack([ends[k] - f.weights[k] * (1 - place), u[:, int(chosen) :]])
-        momenta, value = f.evaluate(u)
-        good = np.flatnonzero(value)
-        shares, features = np.full((len(u), count), 1 / count), np.zeros((len(u), remapped))
-        shares[good] = f.phase_space.densities(f.in_phase_space(momenta[good])) * f.weights
-        shares[good] /= shares[good].sum(axis=1, keepdims=True)
-        value[good] /= shares[good, k[good]] / f.weights[k[good]]
-        p = momenta[good, 2:]
-        pt = np.hypot(p[..., 1], p[..., 2])
-        # Channels differ in their azimuths, so the network sees differences only.
-        i, j = np.triu_indices(p.shape[1], 1)
-        turn = np.einsum("npk,npk->np", p[:, i, 1:3], p[:, j, 1:3]) / (pt[:, i] * pt[:, j])
-        features[good] = np.concatenate([np.log(pt / 50), np.arcsinh(p[..., 3] / pt) / 3, turn], axis=1)
-        return torch.from_numpy(value).to(x), torch.from_numpy(features).to(x), torch.from_numpy(shares).to(x)
-
-    particles = 2 + len(f.jets)
-    remapped = particles * (particles + 3) // 2
-    many = {"channel_count": count, "remapped_dim": remapped, "has_channel_weight_prior": True}
-    dim = f.phase_space.dim + int(chosen)
-    given = Integrand(integrand, dim, **(many if f.discrete else {}), function_includes_sampling=False)
-    given.function = integrand
-    first = [max(calls // 100 // count, 200)] * 7
-    online = (calls * 9 // 10 - sum(first) * count) // batch
+    batch, reused, network = 1024, 4, {"layers": 3, "units": 64}
+    first = [max(calls // 100 // len(f.categories), 200)] * 7  # for each channel
+    start = sum(first) * len(f.categories)
+    online = (calls * 9 // 10 - start) // batch
     steps = online * (1 + reused)
-    network = {"layers": 3, "units": 64}
     madnis = Madnis(
-        given,
+        of_channels(f) if f.discrete else lambda x: torch.from_numpy(f(in_cube(x))).to(x),
+        dims=f.dim,
         flow_kwargs=network,
         cwnet_kwargs=network,
         batch_size=batch,
         learning_rate=2e-3,
         uniform_channel_ratio=0.1,
-        buffer_capacity=online * batch + sum(first) * count,
+        buffer_capacity=online * batch + start,
         buffered_steps=reused,
         scheduler=lambda optimizer: torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps),
     )
@@ -234,14 +209,53 @@ def train_madnis(f: HadronicCrossSection, seed: int, calls: int):
     vegas.train(first)
     vegas.initialize_integrator()
     madnis.train(steps)
-    rest = calls - online * batch - sum(first) * count
-    mean, error = madnis.integrate(rest)
+    mean, error = madnis.integrate(calls - online * batch - start)
 
     def sample(n: int) -> np.ndarray:
         weights = madnis.sample(n, channel_weight_mode="mean").weights
-        return weights[torch.randperm(n)].double().numpy()
+        return weights[torch.randperm(n)].double().numpy()  # they come channel by channel
 
-    return mean, error, calls, sample
+    return mean, error, sample
+
+
+def of_channels(f: HadronicCrossSection):
+    """An integrand of madnis: for points of channels the value without the channel's share, features of the
+    momenta, and the shares before any learning.
+    """
+    from madnis.integrator import Integrand
+
+    count, particles = len(f.categories), 2 + len(f.jets)
+    width = particles * (particles + 3) // 2
+    along = int(f.boson == 23)  # whether the place within a category's interval matters, see `momenta`
+    ends = np.cumsum(f.weights)
+
+    def integrand(x: torch.Tensor, channel: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        u, k = in_cube(x), channel.numpy()
+        place = u[:, 0] if along else np.full(len(u), 0.25)
+        momenta, value = f.evaluate(np.column_stack([ends[k] - f.weights[k] * (1 - place), u[:, along:]]))
+        good = np.flatnonzero(value)
+        shares, features = np.full((len(u), count), 1 / count), np.zeros((len(u), width))
+        shares[good] = f.phase_space.densities(f.in_phase_space(momenta[good])) * f.weights
+        shares[good] /= shares[good].sum(axis=1, keepdims=True)
+        value[good] /= shares[good, k[good]] / f.weights[k[good]]
+        features[good] = features_of(momenta[good, 2:])
+        return tuple(torch.from_numpy(part).to(x) for part in (value, features, shares))
+
+    return Integrand(
+        integrand,
+        f.phase_space.dim + along,
+        channel_count=count,
+        remapped_dim=width,
+        has_channel_weight_prior=True,
+    )
+
+
+def features_of(p: np.ndarray) -> np.ndarray:
+    """pT, pseudorapidities, and cosines of differences in azimuth: channels differ in their azimuths."""
+    pt = np.hypot(p[..., 1], p[..., 2])
+    i, j = np.triu_indices(p.shape[1], 1)
+    turn = np.einsum("npk,npk->np", p[:, i, 1:3], p[:, j, 1:3]) / (pt[:, i] * pt[:, j])
+    return np.concatenate([np.log(pt / 50), np.arcsinh(p[..., 3] / pt) / 3, turn], axis=1)
 
 
 class MadspaceMap:

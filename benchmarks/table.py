@@ -120,9 +120,9 @@ def numbers() -> str:
         both = ("flow", "auto", "vegas")
         values = [find([one], "efficiency", m) if m in both else None for m in methods.values()]
         efficiencies.append([f"e⁺e⁻ → 3 jets, {one['title']}", *values])
+    with_protons = (methods | {"madnis": "madnis"}).values()
     for process in ("W+ + 0 jets", "W+ + 1 jet", "W+ + 2 jets", "W+ + 3 jets"):
-        here = [m.replace("peer madnis", "madnis") for m in methods.values()]
-        values = [find(protons, "overweight 0.1 %", process, m) for m in here]
+        values = [find(protons, "overweight 0.1 %", process, m) for m in with_protons]
         efficiencies.append([f"p p → {process}", *values])
     efficiencies = [row for row in efficiencies if any(v is not None for v in row[1:])]
     return "\n\n".join(

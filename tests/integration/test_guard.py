@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lhcflow.integration import Proposal, Uniform
-from lhcflow.integration.guard import Probe, lost_mode_warnings
+from lhcflow.integration.guard import Probe, drawn_probes, lost_mode_warnings
 from lhcflow.integration.testfunctions import TestFunction, camel
 
 SIGMA = 0.2 / math.sqrt(2)
@@ -52,11 +52,8 @@ def check(f: TestFunction, q: Proposal, seed: int, points: int = 2000, n: int = 
     rng = np.random.default_rng(seed)
     x, density = q.sample(n, rng)
     w = f(x) / density
-    probes = []
-    broad = Peaks(f.dim, [1 / 3, 2 / 3], stretch=1.6)
-    for name, source in (("uniform", Uniform(f.dim)), ("broad", broad)):
-        x, density = source.sample(points, rng)
-        probes.append(Probe(name, x, f(x), density))
+    sources = {"uniform": Uniform(f.dim), "broad": Peaks(f.dim, [1 / 3, 2 / 3], stretch=1.6)}
+    probes = drawn_probes(f, sources, 2 * points, rng)
     return lost_mode_warnings(float(w.mean()), float(w.std() / n**0.5), q, float(w.mean()), probes)
 
 
