@@ -1,13 +1,13 @@
-"""Splines, sampling of a masked autoregressive flow, and whole showers on CUDA.
+"""Whole showers, sampling of a masked autoregressive flow, and splines on CUDA.
 
     python benchmarks/gpu.py [--rounds 5] [--json docs/results/gpu.json]
 
-Splines: the Triton kernel and the twin on 2^20 elements. Sampling: one block of CaloFlow's teacher
-(2110.11377; 368 dimensions, two hidden layers of 378 units, splines of 8 bins, one context feature, as in
-`maf_sampling.py`) by one pass of the network per dimension, by the incremental twin with the spline's twin,
-the same with the Triton kernel, and as a CUDA graph. Showers: all of `ShowerModel.sample` (flow I and II,
-postprocessing, 504 voxels in MeV in host memory) for CaloFlow's teacher and student and HitFlow in CaloGAN's
-calorimeter with initial weights (times do not depend on them), wall time.
+Showers: all of `ShowerModel.sample` (flow I and II, postprocessing, 504 voxels in MeV in host memory) for
+CaloFlow's teacher and student and HitFlow in CaloGAN's calorimeter with initial weights (times do not depend
+on them), wall time. Sampling: one block of CaloFlow's teacher (2110.11377; 368 dimensions, two hidden layers
+of 378 units, splines of 8 bins, one context feature, as in `maf_sampling.py`) by one pass of the network per
+dimension, by the incremental twin with the spline's twin, the same with the Triton kernel, and as a CUDA
+graph. Splines: the Triton kernel and the twin on 2^20 elements.
 
 Other times are those of the device's clock (CUDA events), after a warm-up; every round runs everything once
 in turn, and ratios are taken within a round. Without a CUDA device the script says so and writes nothing.
@@ -125,7 +125,7 @@ def sampling(rounds: int, batches: list[int]) -> tuple[list[list[object]], list[
             "one forward pass": lambda z=z, c=c: layer(z, c),
             "incremental, CUDA graph": lambda z=z, c=c: layer.inverse(z, c),
         }
-        rows += [[n, *row] for row in race(jobs, rounds, 3)]
+        rows += [[n, *row] for row in race(jobs, rounds, 1)]
         expected = jobs["one pass per dimension"]()
         found = jobs["incremental, CUDA graph"]()
         checks.append([n, float((found[0] - expected[0]).abs().max()), deviation(found[1:], expected[1:])])
@@ -173,52 +173,43 @@ def main() -> None:
         print("benchmarks/gpu.py needs a CUDA device; there is none, so nothing was measured or written")
         return
     torch.manual_seed(0)
-    spline_rows: list[list[object]] = []
-    spline_checks: list[list[object]] = []
-    for dtype in (torch.float32, torch.float64):
-        for inverse in (False, True):
-            rows, check = splines(dtype, inverse, args.rounds)
-            spline_rows += rows
-            spline_checks.append(check)
-    maf_rows, maf_checks = sampling(args.rounds, args.batches)
-    shower_rows = showers(args.rounds, args.showers)
+    tables: list[dict[str, Any]] = []
+
+    def add(title: str, columns: list[str], rows: list[list[object]]) -> None:
+        tables.append({"title": title, "columns": columns, "rows": rows})
+        print(title, *rows, sep="\n  ", flush=True)
+
+    add(
+        "Whole showers in CaloGAN's calorimeter, wall time",
+        ["batch", "model", "ms / shower", "smallest", "largest"],
+        showers(args.rounds, args.showers),
+    )
     ratio = ["ratio (median)", "smallest", "largest"]
+    rows, checks = sampling(args.rounds, args.batches)
+    add(f"Sampling one block of {DIM} dimensions, single precision", ["batch", "what", "ms", *ratio], rows)
+    add("Sampling: largest deviation from one pass per dimension", ["batch", "samples", "log_det"], checks)
+    kinds = [(dtype, inverse) for dtype in (torch.float32, torch.float64) for inverse in (False, True)]
+    found = [splines(dtype, inverse, args.rounds) for dtype, inverse in kinds]
+    add(
+        f"Splines of {BINS} bins on {ELEMENTS:,} elements",
+        ["type", "direction", "of", "what", "ms", *ratio],
+        [row for rows, _ in found for row in rows],
+    )
+    add(
+        "Splines: largest deviation from the twin",
+        ["type", "direction", "values", "gradients"],
+        [check for _, check in found],
+    )
     result = {
-        "title": "On CUDA: splines, sampling of a masked autoregressive flow, showers",
+        "title": "On CUDA: showers, sampling of a masked autoregressive flow, splines",
         "command": f"python benchmarks/gpu.py --rounds {args.rounds}",
         "machine": f"{torch.cuda.get_device_name()}, torch {torch.__version__}",
-        "notes": ["Device time; ratios are to the last line of each group, within a round."],
-        "tables": [
-            {
-                "title": f"Splines of {BINS} bins on {ELEMENTS:,} elements",
-                "columns": ["type", "direction", "of", "what", "ms", *ratio],
-                "rows": spline_rows,
-            },
-            {
-                "title": "Splines: largest deviation from the twin",
-                "columns": ["type", "direction", "values", "gradients"],
-                "rows": spline_checks,
-            },
-            {
-                "title": f"Sampling one block of {DIM} dimensions, single precision",
-                "columns": ["batch", "what", "ms", *ratio],
-                "rows": maf_rows,
-            },
-            {
-                "title": "Sampling: largest deviation from one pass per dimension",
-                "columns": ["batch", "samples", "log_det"],
-                "rows": maf_checks,
-            },
-            {
-                "title": "Whole showers in CaloGAN's calorimeter, wall time",
-                "columns": ["batch", "model", "ms / shower", "smallest", "largest"],
-                "rows": shower_rows,
-            },
+        "notes": [
+            "Device time but for whole showers; ratios are to the last line of each group, in a round."
         ],
+        "tables": tables,
     }
     write_json(args.json, result)
-    for table in result["tables"]:
-        print(table["title"], *table["rows"], sep="\n  ")
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from lhcflow.calorimeter.export.onnx_file import PARITY, PSEUDORAPIDITY, example
 from lhcflow.calorimeter.models import CaloFlow, HitFlow, TrainingSettings, VoxelFlow
 from lhcflow.errors import RunError
 from lhcflow.flows import AutoregressiveSpline, Flow, StandardNormal
+from randomized import randomized
 
 LAYERS = (6, 8, 5)
 DRIVER = r"""
@@ -47,14 +48,7 @@ def trained(fast="density", activation="relu", layers=LAYERS, scale=0.15):
         layer = AutoregressiveSpline(sum(layers), **net, fast=fast, domain="real", bound=14.0)
         flow = Flow([layer], StandardNormal(sum(layers)))
     model.voxels = VoxelFlow(layers, blocks=3, hidden=(20, 16), fast=fast, flow=flow, seed=1)
-    generator = torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.add_(scale * torch.randn(parameter.shape, generator=generator))
-        for module in model.modules():
-            if hasattr(module, "apply_mask"):
-                module.apply_mask()
-    return model
+    return randomized(model, size=scale)
 
 
 def expected(model, inputs):
@@ -238,7 +232,7 @@ def test_cpp_header_gives_the_models_showers(tmp_path, compiler, fast, activatio
 
 
 def test_cpp_example_makes_showers_by_seed(tmp_path, compiler):
-    export_cpp(trained(), tmp_path)
+    export_cpp(trained(scale=0.05), tmp_path)
     program = str(tmp_path / "example")
     subprocess.run([*compiler, str(tmp_path / "example.cpp"), "-o", program], check=True)
 

@@ -11,6 +11,7 @@ from lhcflow.flows import coupling_spline
 from lhcflow.integration import FlowProposal, FlowSettings, Integrator, VegasMap
 from lhcflow.integration.latent import LatentProposal
 from lhcflow.integration.proposal import rebuild
+from randomized import randomized
 
 DOMAINS = pytest.mark.parametrize("domain", ["real", "unit"])
 
@@ -20,11 +21,7 @@ def proposal(
 ) -> FlowProposal:
     permutation: Any = "soft" if domain == "real" else "none"
     options: Any = {"layers": 4, "hidden": (16,), "bins": 6, "seed": 1}
-    flow = coupling_spline(dim, domain=domain, permutation=permutation, **options)
-    generator = torch.Generator().manual_seed(2)
-    with torch.no_grad():
-        for p in flow.parameters():
-            p.add_(scale * torch.randn(p.shape, generator=generator))
+    flow = randomized(coupling_spline(dim, domain=domain, permutation=permutation, **options), 2, scale)
     edges = np.sort(np.random.default_rng(4).random((dim, 5)), axis=1)
     edges[:, 0], edges[:, -1] = 0, 1
     return FlowProposal(flow.to(dtype), VegasMap(dim, edges=edges))

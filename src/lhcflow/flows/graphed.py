@@ -1,9 +1,4 @@
-"""Functions of CUDA tensors as CUDA graphs: many small kernels for the price of one launch.
-
-Verified so far, on the CPU with a tape of the operations in place of a graph: when to capture, which graph to
-replay, when to fall back, and that a replay repeats all that the function does. Real graphs have not run
-yet; the tests marked ``gpu`` are theirs.
-"""
+"""Functions of CUDA tensors as CUDA graphs: many small kernels for the price of one launch."""
 
 from __future__ import annotations
 

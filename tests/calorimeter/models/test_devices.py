@@ -14,6 +14,7 @@ from lhcflow.calorimeter.models import (
     new_student,
 )
 from lhcflow.calorimeter.models.model import BLOCK
+from randomized import randomized
 
 MODELS = {
     "teacher": lambda: CaloFlow.build((4, 4), blocks=2, hidden=(16,), bins=4),
@@ -26,12 +27,7 @@ INCIDENT = np.linspace(1e3, 1e5, 2 * BLOCK + 3)
 
 def made(kind: str) -> ShowerModel:
     """A model with some weights."""
-    model = MODELS[kind]()
-    generator = torch.Generator().manual_seed(1)
-    with torch.no_grad():
-        for p in model.parameters():
-            p.add_(0.05 * torch.randn(p.shape, generator=generator))
-    return model.eval()
+    return randomized(MODELS[kind](), seed=1, size=0.05).eval()
 
 
 @pytest.mark.parametrize("kind", MODELS)
@@ -59,14 +55,14 @@ def test_a_gpu_makes_the_same_showers(kind):
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-3)
 
 
-@pytest.mark.gpu
 @pytest.mark.parametrize("kind", MODELS)
-def test_trained_on_a_gpu(kind):
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+def test_training(device, kind):
     """Losses fall, and the model is back on the CPU."""
     rng = np.random.default_rng(2)
     voxels = rng.gamma(2.0, 100.0, (400, 8)) * (rng.uniform(size=(400, 8)) < 0.8)
     incident = voxels.sum(1) + 100.0
-    settings = TrainingSettings(epochs=5, batch_size=50, learning_rate=3e-3, device="cuda", progress=False)
+    settings = TrainingSettings(epochs=5, batch_size=50, learning_rate=3e-3, device=device, progress=False)
     model = made(kind)
     if kind == "student":
         model, history = distill(made("teacher"), incident, voxels, settings)
