@@ -13,6 +13,8 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from lhcflow.flows import graphed
+
 aten = torch.ops.aten
 WAITING = {aten._local_scalar_dense.default, aten.nonzero.default, aten.is_nonzero.default}
 
@@ -44,7 +46,7 @@ class OneStream:
 
 
 def recorded(monkeypatch: pytest.MonkeyPatch) -> list[Tape]:
-    """From now on captures are tapes, here in their order."""
+    """From now on CPU tensors count as CUDA tensors for :class:`Graphs`, and captures are tapes: these."""
     tapes: list[Tape] = []
 
     @contextlib.contextmanager
@@ -58,6 +60,8 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> list[Tape]:
     for name, fake in fakes.items():
         monkeypatch.setattr(torch.cuda, name, fake)
     monkeypatch.setattr(torch.cuda, "current_stream", OneStream)
+    monkeypatch.setattr(graphed, "capturable", lambda arguments: True)
+    monkeypatch.setattr(graphed, "stream", lambda arguments: 0)
     # A tape can't see into the native kernels for the CPU.
     for name in ("spline", "fused"):
         monkeypatch.setattr(f"lhcflow.flows.{name}.usable", lambda *tensors, **device: False)

@@ -20,9 +20,6 @@ from tapes import Tape, recorded
 
 @pytest.fixture
 def stand_in(monkeypatch: pytest.MonkeyPatch) -> list[Tape]:
-    """CPU tensors count as CUDA tensors, and captures are tapes; gives the tapes."""
-    monkeypatch.setattr(graphed, "capturable", lambda arguments: True)
-    monkeypatch.setattr(graphed, "stream", lambda arguments: 0)
     return recorded(monkeypatch)
 
 

@@ -26,11 +26,17 @@ class Graphs:
     last ``KEPT`` graphs stay, with the memory they work in.
 
     The function must neither synchronise nor depend on the values of its arguments, and what else it
-    reads must stay where and what it is: for new weights make a new object.
+    reads must stay where and what it is: for new weights make a new object. A copy has no graphs.
     """
 
     def __init__(self) -> None:
         self._graphs: dict[Hashable, Any] = {}
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Graphs:
+        return Graphs()
+
+    def __reduce__(self) -> tuple[type[Graphs], tuple[()]]:
+        return Graphs, ()
 
     def run(self, function: Callable[..., Tensors], *arguments: Tensor | bool | None) -> Tensors:
         """``function(*arguments)`` in new tensors and without gradients; always of the same function."""

@@ -1,5 +1,7 @@
 """HitFlow: round trip, density against autograd, fits of known laws, saving, seeds, bad input."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -13,6 +15,7 @@ from lhcflow.calorimeter.models import HitFlow, ShowerModel, TrainingSettings, b
 from lhcflow.calorimeter.models.cells import Cells
 from lhcflow.calorimeter.models.regression import linear, log_scale, logistic
 from lhcflow.calorimeter.models.tables import SCORES, TABLES, blend, fitted, to_scores, to_values
+from tapes import recorded
 
 from .toys import SHAPES, correlated_showers
 
@@ -157,6 +160,33 @@ def test_decode_is_sampling_from_given_numbers(trained):
     sampled = trained.decode_cells(incident, energies, *noise[1:])
     decoded = trained.decode(incident, *noise)  # in float64, sampling in float32
     torch.testing.assert_close(decoded, sampled, rtol=2e-4, atol=1e-4)
+
+
+def test_decoding_as_a_graph(trained, monkeypatch):
+    """A tape stands in for the CUDA graph; other weights make another graph, and a copy has none."""
+    model = copy.deepcopy(trained)
+    incident = torch.linspace(1e4, 9e4, 20, dtype=torch.float64)
+
+    def decoded(seed):
+        energies, *noise = model.noise(20, torch.Generator().manual_seed(seed))
+        energies = 1e3 * energies.double().exp()
+        return model.decode_cells(incident, energies, *noise)
+
+    expected = [decoded(seed) for seed in range(4)]
+    tapes = recorded(monkeypatch)
+    found = [decoded(seed) for seed in range(4)]
+    assert len(tapes) == 1
+    for one, other in zip(found, expected, strict=True):  # after all replays: no result lies in a buffer
+        torch.testing.assert_close(one, other, rtol=0, atol=0)
+    model.terms[1] += 0.1
+    model.forget_plans()
+    changed = [decoded(0) for _ in range(3)]
+    assert len(tapes) == 2
+    assert torch.equal(changed[2], changed[0])
+    assert not torch.equal(changed[0], found[0])
+    model = copy.deepcopy(model)
+    assert torch.equal(decoded(0), changed[0])
+    assert len(tapes) == 2
 
 
 def test_hits_have_the_threshold_and_layers_their_energy(trained):

@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from ...errors import InputError
 from ...flows import build, describe
+from ...flows.graphed import Graphs
 from ...training import History
 from .cells import Cells
 from .energies import EnergyFlow
@@ -252,14 +253,12 @@ class HitFlow(ShowerModel):
         factor = torch.where(sums > 0, (energies - floor * count) / sums.clamp_min(1e-300), 0.0)
         return hit * self.layers.spread(floor) + excess * self.layers.spread(factor)
 
-    def summary(self, shares: Tensor, hits: Tensor, z: Tensor, step: int) -> Tensor:
+    def summary(self, shares: Tensor, hits: Tensor, z: Tensor, index: Tensor, layer: int) -> Tensor:
         """What a step adds to the sums (n, SUMS layers) of shares, hits and standardised energies, and to
-        those of the three times each of the cells' coordinates.
+        those of the three times each of the cells' coordinates; all (n, k), for cells (k,) of one layer.
         """
         result = shares.new_zeros(len(shares), SUMS, len(self.layers.sizes))
-        cells = self.cells.steps[step]
-        weights = self.weights[cells]
-        layer = self.cells.step_layers[step]
+        weights = self.weights[index]
         result[:, :, layer] = torch.cat([shares @ weights, hits @ weights, z @ weights], 1)
         return result.flatten(1)
 
@@ -311,6 +310,7 @@ class HitFlow(ShowerModel):
     def forget_plans(self) -> None:
         """To be called when weights have changed."""
         self._plans: dict[int, tuple[Tensor, Tensor, Tensor]] = {}
+        self._graphs = Graphs()
 
     def _apply(self, *args: Any, **kwargs: Any) -> HitFlow:
         self.forget_plans()
@@ -322,7 +322,15 @@ class HitFlow(ShowerModel):
 
     @torch.no_grad()
     def decode_cells(self, incident: Tensor, energies: Tensor, chances: Tensor, latent: Tensor) -> Tensor:
-        """Voxels (n, V) in MeV of uniform numbers (n, V), which choose the hits, and normal ones (n, V)."""
+        """Voxels (n, V) in MeV of uniform numbers (n, V), which choose the hits, and normal ones (n, V).
+
+        On CUDA this is one graph, see :class:`~lhcflow.flows.graphed.Graphs`.
+        """
+        return self._graphs.run(self._decode_cells, incident, energies, chances, latent)[0]
+
+    def _decode_cells(
+        self, incident: Tensor, energies: Tensor, chances: Tensor, latent: Tensor
+    ) -> tuple[Tensor]:
         given = self.conditions(self.powers(incident, energies))
         expected, sigma = given.odds.sigmoid(), given.scale.exp()
         possible = (energies > 0)[:, self.layer]
@@ -330,19 +338,19 @@ class HitFlow(ShowerModel):
         n, cells = len(incident), self.layers.voxels
         links, excess = given.powers.new_zeros(n, 2 * cells), given.powers.new_zeros(n, cells)
         total = links.new_zeros(n, SUMS * len(self.layers.sizes))
-        for step in range(len(self.cells.steps)):
+        for step, layer in enumerate(self.cells.step_layers):
             index = self._plan(step)[0]
             odds, mean, scale = self.parameters_of(step, given, total, links)
             hit = (chances[:, index] < odds.sigmoid()) & possible[:, index]
             z = (mean + scale.exp() * latent[:, index]).clamp(-LIMIT, LIMIT)
-            weights = given.blend[:, self.cells.step_layers[step]]
+            weights = given.blend[:, layer]
             logs = given.mean[:, index] + sigma[:, index] * self.unscore(z, index, weights)
             above, z = torch.where(hit, logs.clamp_max(0.0).exp(), 0.0), torch.where(hit, z, 0.0)
             share = torch.where(hit, above + least[:, index], 0.0)
             surplus = self.surplus(hit, expected[:, index])
             links[:, index], links[:, index + cells], excess[:, index] = surplus, z, above
-            total = total + self.summary(share, surplus, z, step)
-        return self.renormalise(excess.double(), energies)
+            total = total + self.summary(share, surplus, z, index, layer)
+        return (self.renormalise(excess.double(), energies),)
 
     @torch.no_grad()
     def encode_cells(self, incident: Tensor, voxels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -367,7 +375,7 @@ class HitFlow(ShowerModel):
         links = torch.cat([surplus, z], 1)
         total = links.new_zeros(len(links), SUMS * len(self.layers.sizes))
         probability, latent, log_prob = torch.zeros_like(z), torch.zeros_like(z), z.new_zeros(len(z)).double()
-        for step in range(len(self.cells.steps)):
+        for step, layer in enumerate(self.cells.step_layers):
             index = self._plan(step)[0]
             odds, mean, scale = self.parameters_of(step, given, total, links)
             chosen, possible = hit[:, index], spread[:, index] > 0
@@ -377,7 +385,8 @@ class HitFlow(ShowerModel):
             log_prob += torch.where(possible, here, 0.0).double().sum(1)
             probability[:, index] = torch.where(possible, odds.sigmoid(), 0.0)
             latent[:, index] = torch.where(chosen, e, 0.0)
-            total = total + self.summary(shares[:, index], surplus[:, index], z[:, index], step)
+            parts = shares[:, index], surplus[:, index], z[:, index]
+            total = total + self.summary(*parts, index, layer)
         return probability, latent, log_prob
 
     @torch.no_grad()

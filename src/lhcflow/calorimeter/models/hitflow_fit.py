@@ -151,7 +151,8 @@ def _fit_cells(
                 model.links[kind, cell, near] = torch.from_numpy(values[few:]).float()
             model.terms[2, cell] = torch.from_numpy(spread)
         index = torch.from_numpy(numbers)
-        total = total + model.summary(shares[:, index].float(), surplus[:, index], z[:, index], step)
+        parts = shares[:, index].float(), surplus[:, index], z[:, index]
+        total = total + model.summary(*parts, index, layer)
 
 
 def _fit_state(model: HitFlow, step: int, powers: Tensor, total: Tensor) -> None:

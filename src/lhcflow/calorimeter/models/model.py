@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import numpy as np
@@ -123,10 +124,17 @@ class ShowerModel(Component):
     @torch.no_grad()
     def _showers(self, incident: Tensor, seed: int, first: int) -> NDArray[np.float32]:
         """Showers of some blocks, the first of which has the number ``first``."""
-        drawn = []
-        for number, part in enumerate(incident.split(BLOCK), first):
+
+        def draw(number: int, n: int) -> tuple[Tensor, ...]:
             state = np.random.SeedSequence((seed, number)).generate_state(1, np.uint64)[0]
-            drawn.append(self.noise(len(part), torch.Generator().manual_seed(int(state))))
+            return self.noise(n, torch.Generator().manual_seed(int(state)))
+
+        blocks = [len(part) for part in incident.split(BLOCK)]
+        if len(blocks) == 1:
+            drawn = [draw(first, blocks[0])]
+        else:  # for a GPU, which would wait for one thread for longer than it works
+            with ThreadPoolExecutor() as pool:
+                drawn = list(pool.map(draw, range(first, first + len(blocks)), blocks))
         like = next(self.parameters())
         latent = (torch.cat(parts).to(like) for parts in zip(*drawn, strict=True))
         return self._decode(incident.to(like.device), *latent).float().cpu().numpy()
