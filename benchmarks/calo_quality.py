@@ -132,7 +132,7 @@ class Folder:
         given = self.kept.energy_mev, self.kept.voxels
         try:
             if name == HITFLOW:
-                model: ShowerModel = HitFlow([layer.shape for layer in geometry.layers])
+                model: ShowerModel = HitFlow.build([layer.shape for layer in geometry.layers])
                 model.train_on(*given, energy)
             elif name in (TEACHER, PLAIN):
                 if name == PLAIN:

@@ -139,7 +139,7 @@ def showers(rounds: int, batches: list[int]) -> list[list[object]]:
     models: dict[str, ShowerModel] = {
         "CaloFlow teacher": teacher,
         "CaloFlow student": new_student(teacher),
-        "HitFlow": HitFlow(shapes),
+        "HitFlow": HitFlow.build(shapes),
     }
     rows: list[list[object]] = []
     for n in batches:

@@ -154,7 +154,7 @@ def test_small_teachers_can_be_a_graph_and_large_ones_say_what_to_do(tmp_path):
 
 @pytest.fixture(scope="module")
 def hitflow(tmp_path_factory):
-    model, path = HitFlow(SHAPES), tmp_path_factory.mktemp("onnx") / "hitflow.onnx"
+    model, path = HitFlow.build(SHAPES), tmp_path_factory.mktemp("onnx") / "hitflow.onnx"
     quick = TrainingSettings(epochs=2, batch_size=200, progress=False)
     model.train_on(*correlated_showers(1500), quick)
     return model, path, export_onnx(model, path)
@@ -176,16 +176,16 @@ def test_hitflows_graph_gives_its_showers(hitflow, batch):
 
 def test_hitflow_of_calogan_has_fastcalosims_names(tmp_path):
     """With weights that are not zero but say nothing: 504 voxels, in another order than that of the steps."""
-    model = HitFlow(((3, 96), (12, 12), (12, 6)), seed=1)
+    model = HitFlow.build(((3, 96), (12, 12), (12, 6)), seed=1)
     generator = torch.Generator().manual_seed(0)
     for name in ("orbit_terms", "terms", "links", "state_terms"):
-        values = getattr(model, name)
+        values = getattr(model.hits, name)
         values.copy_(0.02 * torch.randn(values.shape, generator=generator))
     for cell in range(504):  # links to cells of earlier steps only
-        near = model.cells.neighbours(cell)
+        near = model.hits.cells.neighbours(cell)
         other = np.setdiff1d(np.arange(1008), np.r_[near, near + 504])
-        model.links[:, cell, other] = 0.0
-    model.forget_plans()
+        model.hits.links[:, cell, other] = 0.0
+    model.hits.forget_plans()
     assert export_onnx(model, tmp_path / "h.onnx", names="fastcalosim")[0] < PARITY
     runtime = session(tmp_path / "h.onnx")
     shapes = {i.name: i.shape[1] for i in runtime.get_inputs()}

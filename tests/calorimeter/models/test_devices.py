@@ -20,7 +20,7 @@ MODELS = {
     "teacher": lambda: CaloFlow.build((4, 4), blocks=2, hidden=(16,), bins=4),
     "student": lambda: new_student(CaloFlow.build((4, 4), blocks=2, hidden=(16,), bins=4)),
     "inductive": lambda: InductiveCaloFlow.build((4, 4), blocks=2, hidden=(16,), bins=4),
-    "hitflow": lambda: HitFlow(((2, 2), (2, 2))),
+    "hitflow": lambda: HitFlow.build(((2, 2), (2, 2))),
 }
 INCIDENT = np.linspace(1e3, 1e5, 2 * BLOCK + 3)
 

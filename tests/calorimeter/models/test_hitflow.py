@@ -13,6 +13,7 @@ from lhcflow import InputError
 from lhcflow.calorimeter import geometry
 from lhcflow.calorimeter.models import HitFlow, ShowerModel, TrainingSettings, build_model
 from lhcflow.calorimeter.models.cells import Cells
+from lhcflow.calorimeter.models.hit_density import HitDensity
 from lhcflow.calorimeter.models.regression import linear, log_scale, logistic
 from lhcflow.calorimeter.models.tables import SCORES, TABLES, blend, fitted, to_scores, to_values
 from tapes import recorded
@@ -29,44 +30,49 @@ def showers():
 
 @pytest.fixture(scope="module")
 def trained(showers):
-    model = HitFlow(SHAPES)
+    model = HitFlow.build(SHAPES)
     history = model.train_on(*showers, QUICK)
     assert list(history) == ["energies"]
     return model
+
+
+@pytest.fixture(scope="module")
+def density(trained):
+    return trained.hits
 
 
 def tensors(showers, n=400):
     return tuple(torch.from_numpy(part[:n]) for part in showers)
 
 
-def test_encoded_showers_decode_to_themselves(trained, showers):
+def test_encoded_showers_decode_to_themselves(density, showers):
     incident, voxels = tensors(showers)
-    probability, latent, _ = trained.encode_cells(incident, voxels)
+    probability, latent, _ = density.encode(incident, voxels)
     # Uniform numbers on the side of the probability where the truth is.
     chances = torch.where(voxels > 0, 0.5 * probability, 0.5 + 0.5 * probability)
-    back = trained.decode_cells(incident, trained.layers.energies(voxels), chances, latent)
+    back = density.decode(incident, density.layers.energies(voxels), chances, latent)
     assert torch.equal(back > 0, voxels > 0)
     torch.testing.assert_close(back, voxels, rtol=2e-4, atol=1e-6)
 
 
-def test_density_is_the_jacobian_of_the_latent_variables(trained, showers):
+def test_density_is_the_jacobian_of_the_latent_variables(density, showers):
     """d latent / d log(voxel - threshold) of hit cells by autograd, each given the cells before and the sums.
 
     The energies of the layers are held fixed as conditions, as in the density.
     """
     incident, voxels = tensors(showers, 6)
-    energies = trained.layers.energies(voxels)
-    spread = trained.layers.spread(energies)
+    energies = density.layers.energies(voxels)
+    spread = density.layers.spread(energies)
     for cell in (1, 6, 9, 11):
         rows = torch.nonzero(voxels[:, cell] > 0).flatten()
-        above = voxels[rows, cell] - trained.threshold
+        above = voxels[rows, cell] - density.threshold
         t = torch.log(above / spread[rows, cell]).float().requires_grad_()
-        powers = trained.powers(incident[rows], energies[rows])
+        powers = density.powers(incident[rows], energies[rows])
         index = torch.tensor([cell])
-        _, mean, scale = trained.base(powers, index)
-        weights = trained.blend(powers)[:, trained.layer[index]]
+        _, mean, scale = density.base(powers, index)
+        weights = density.blend(powers)[:, density.layer[index]]
         z, slope = to_scores(
-            (t[:, None] - mean) * (-scale).exp(), trained.knots[trained.orbit[index]], weights
+            (t[:, None] - mean) * (-scale).exp(), density.knots[density.orbit[index]], weights
         )
         (gradient,) = torch.autograd.grad(z.sum(), t)
         torch.testing.assert_close(gradient, (slope * (-scale).exp()).flatten().detach(), rtol=1e-5, atol=0)
@@ -74,25 +80,26 @@ def test_density_is_the_jacobian_of_the_latent_variables(trained, showers):
 
 def test_density_adds_up_over_the_cells(trained, showers):
     """Written down again, step by step, with the slopes of the maps from log energy to latent by autograd."""
+    model = trained.hits
     incident, voxels = tensors(showers, 40)
-    probability, latent, density = trained.encode_cells(incident, voxels)
-    energies = trained.layers.energies(voxels)
-    powers = trained.powers(incident, energies)
-    spread = trained.layers.spread(energies)
-    shares, above = (voxels / spread).float(), ((voxels - trained.threshold) / spread).float()
+    probability, latent, density = model.encode(incident, voxels)
+    energies = model.layers.energies(voxels)
+    powers = model.powers(incident, energies)
+    spread = model.layers.spread(energies)
+    shares, above = (voxels / spread).float(), ((voxels - model.threshold) / spread).float()
     hit = voxels > 0
-    given = trained.conditions(powers)
+    given = model.conditions(powers)
     odds, mean, scale = given.odds, given.mean, given.scale
     t = torch.where(hit, above, 1.0).log().requires_grad_()
-    z = trained.score((t - mean) * (-scale).exp(), given.blend)[0]
+    z = model.score((t - mean) * (-scale).exp(), given.blend)[0]
     p = odds.sigmoid()
     pulls = (hit.float() - p) / (p * (1 - p)).clamp_min(0.05).sqrt()
     links = torch.cat([pulls, torch.where(hit, z, 0.0).detach()], 1)
     total = torch.zeros(40, 3, 3, 2)  # shares, hits and energies; times 1, x and y; by layer
     expected = torch.zeros(40, dtype=torch.float64)
-    for step, cells in enumerate(trained.cells.steps):
-        _, centre, width = trained.parameters_of(step, given, total.flatten(1), links)
-        layer = int(trained.cells.layer[cells[0]])
+    for step, cells in enumerate(model.cells.steps):
+        _, centre, width = model.parameters_of(step, given, total.flatten(1), links)
+        layer = int(model.cells.layer[cells[0]])
         for k, cell in enumerate(cells):
             e = (z[:, cell] - centre[:, k]) * (-width[:, k]).exp()
             (slope,) = torch.autograd.grad(e.sum(), t, retain_graph=True)
@@ -106,10 +113,10 @@ def test_density_adds_up_over_the_cells(trained, showers):
     torch.testing.assert_close(density, expected, rtol=0, atol=1e-3)
 
 
-def test_latent_variables_of_other_showers_are_normal(trained):
+def test_latent_variables_of_other_showers_are_normal(density):
     """Mean and variance of 20,000 or more numbers: 6 sigma and 0.05 for the finite fit."""
     incident, voxels = tensors(correlated_showers(3000, seed=1), 3000)
-    probability, latent, _ = trained.encode_cells(incident, voxels)
+    probability, latent, _ = density.encode(incident, voxels)
     hit = voxels > 0
     assert abs(latent[hit].mean()) < 0.03 + 0.05
     assert abs(latent[hit].std() - 1) < 0.03 + 0.05
@@ -135,7 +142,7 @@ def test_layers_have_the_energies_of_flow_one(trained):
     generator = torch.Generator().manual_seed(1)
     energies = trained.energies.sample(incident, generator)
     noise = torch.rand(200, 12, generator=generator), torch.randn(200, 12, generator=generator)
-    found = trained.layers.energies(trained.decode_cells(incident, energies, *noise))
+    found = trained.layers.energies(trained.hits.decode(incident, energies, *noise))
     assert ((found - energies).abs() < 1e-6 * 3e4).double().mean() > 0.95  # others have no hit at all
     assert ((found == 0) | ((found - energies).abs() < 1e-6 * 3e4)).all()
 
@@ -157,7 +164,7 @@ def test_decode_is_sampling_from_given_numbers(trained):
     generator = torch.Generator().manual_seed(9)
     noise = trained.noise(2, generator)
     energies = trained.energies.decode(incident, noise[0])
-    sampled = trained.decode_cells(incident, energies, *noise[1:])
+    sampled = trained.hits.decode(incident, energies, *noise[1:])
     decoded = trained.decode(incident, *noise)  # in float64, sampling in float32
     torch.testing.assert_close(decoded, sampled, rtol=2e-4, atol=1e-4)
 
@@ -170,7 +177,7 @@ def test_decoding_as_a_graph(trained, monkeypatch):
     def decoded(seed):
         energies, *noise = model.noise(20, torch.Generator().manual_seed(seed))
         energies = 1e3 * energies.double().exp()
-        return model.decode_cells(incident, energies, *noise)
+        return model.hits.decode(incident, energies, *noise)
 
     expected = [decoded(seed) for seed in range(4)]
     tapes = recorded(monkeypatch)
@@ -178,8 +185,8 @@ def test_decoding_as_a_graph(trained, monkeypatch):
     assert len(tapes) == 1
     for one, other in zip(found, expected, strict=True):  # after all replays: no result lies in a buffer
         torch.testing.assert_close(one, other, rtol=0, atol=0)
-    model.terms[1] += 0.1
-    model.forget_plans()
+    model.hits.terms[1] += 0.1
+    model.hits.forget_plans()
     changed = [decoded(0) for _ in range(3)]
     assert len(tapes) == 2
     assert torch.equal(changed[2], changed[0])
@@ -189,18 +196,18 @@ def test_decoding_as_a_graph(trained, monkeypatch):
     assert len(tapes) == 2
 
 
-def test_hits_have_the_threshold_and_layers_their_energy(trained):
+def test_hits_have_the_threshold_and_layers_their_energy(density):
     excess = torch.zeros(3, 12, dtype=torch.float64)
     excess[0, [0, 3, 9]] = torch.tensor([0.5, 1e-6, 0.2], dtype=torch.float64)
     excess[1, :3] = 0.1
-    energies = torch.tensor([[100.0, 3.0], [2.4 * trained.threshold, 1.0], [5.0, 0.0]], dtype=torch.float64)
-    voxels = trained.renormalise(excess, energies)
-    assert voxels[0, 3] > trained.threshold
-    assert voxels[0, 3] == pytest.approx(trained.threshold, rel=0.03)
+    energies = torch.tensor([[100.0, 3.0], [2.4 * density.threshold, 1.0], [5.0, 0.0]], dtype=torch.float64)
+    voxels = density.renormalise(excess, energies)
+    assert voxels[0, 3] > density.threshold
+    assert voxels[0, 3] == pytest.approx(density.threshold, rel=0.03)
     assert voxels[0, 0] + voxels[0, 3] == pytest.approx(100.0)
     assert voxels[0, 9] == pytest.approx(3.0)
     # Not enough for three hits above the threshold.
-    np.testing.assert_allclose(voxels[1, :3], 0.8 * trained.threshold)
+    np.testing.assert_allclose(voxels[1, :3], 0.8 * density.threshold)
     assert not voxels[2].any()
     assert torch.equal(voxels > 0, (excess > 0))
 
@@ -212,7 +219,7 @@ def test_flow_one_has_layers_that_are_empty():
     voxels = np.zeros((2000, 12))
     voxels[:, :8] = random.gamma(20.0, 50.0, (2000, 8))
     voxels[random.random(2000) < 0.8, 8:] = 3.0
-    model = HitFlow(SHAPES)
+    model = HitFlow.build(SHAPES)
     model.train_on(incident, voxels, TrainingSettings(epochs=25, batch_size=100, progress=False))
     generator = torch.Generator().manual_seed(2)
     energies = model.energies.sample(torch.full((2000,), 1e4, dtype=torch.float64), generator)
@@ -249,18 +256,18 @@ def test_layers_inwards_have_their_core_last(tmp_path):
     )
     assert [int(i) for step in cells.steps[-4:] for i in step] == [26, 25, 22, 21]
     voxels[:, np.flatnonzero(cells.core)[4:]] *= 20
-    model = HitFlow(shapes)
+    model = HitFlow.build(shapes)
     model.train_on(np.full(600, 1e5), voxels, QUICK)
-    assert model.cells == cells
+    assert model.hits.cells == cells
     model.save(tmp_path / "model.safetensors")
     again = ShowerModel.load(tmp_path / "model.safetensors")
     assert isinstance(again, HitFlow)
-    assert again.cells == cells
+    assert again.hits.cells == cells
     np.testing.assert_array_equal(
         again.sample(np.full(9, 1e5), seed=1), model.sample(np.full(9, 1e5), seed=1)
     )
     with pytest.raises(InputError, match="inwards needs one value"):
-        HitFlow(shapes, inwards=(True,))
+        HitDensity(shapes, inwards=(True,))
 
 
 def test_shares_spread_as_dirichlet_s():
@@ -272,13 +279,13 @@ def test_shares_spread_as_dirichlet_s():
     energies = 1e4 * random.uniform(0.5, 0.9, n)
     shares = random.gamma(alpha, 1.0, (n, cells))
     shares /= shares.sum(1, keepdims=True)
-    model = HitFlow(((6, 6),))
+    model = HitFlow.build(((6, 6),))
     model.train_on(np.full(n, 1e4), shares * energies[:, None], QUICK)
-    assert model.cells.inwards == (False,)
+    assert model.hits.cells.inwards == (False,)
     made = model.sample(np.full(n, 1e4), seed=1)
     made = made / made.sum(1, keepdims=True)
     number = np.arange(cells)
-    for chosen in (model.cells.core, number < 18, number % 2 == 0):
+    for chosen in (model.hits.cells.core, number < 18, number % 2 == 0):
         a, total = alpha * chosen.sum(), alpha * cells
         exact = np.sqrt(a * (total - a) / (total**2 * (total + 1)))
         assert abs(made[:, chosen].sum(1).std() / exact - 1) < 0.04 + 4 * 0.011
@@ -361,9 +368,9 @@ def test_regressions_find_what_was_put_in():
 
 def test_bad_input():
     with pytest.raises(InputError, match="one or more cells"):
-        HitFlow(((0, 3),))
+        HitFlow.build(((0, 3),))
     with pytest.raises(InputError, match=r"\(20, 12\)"):
-        HitFlow(SHAPES).train_on(np.full(20, 1e4), np.ones((20, 13)))
+        HitFlow.build(SHAPES).train_on(np.full(20, 1e4), np.ones((20, 13)))
     with pytest.raises(InputError, match="no reflections"):
         build_model("hitflow", geometry("ds1-photons"))
     with pytest.raises(InputError, match="no blocks"):

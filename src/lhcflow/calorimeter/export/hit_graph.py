@@ -1,4 +1,4 @@
-"""HitFlow as ONNX operations: the steps of :meth:`HitFlow.decode_cells`, one after the other."""
+"""HitFlow as ONNX operations: the steps of :meth:`HitDensity.decode`, one after the other."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from ..models import HitFlow
-from ..models.hitflow import FAINT, KNOTS, LEAST, LIMIT, RARE, STATE, SUMS
+from ..models.hit_density import FAINT, KNOTS, LEAST, LIMIT, RARE, STATE, SUMS, HitDensity
 from ..models.tables import SCORES
 from .graph import Graph
 from .shower_graph import layer_energies
@@ -19,8 +19,12 @@ def hitflow(
     graph: Graph, model: HitFlow, incident: str, noise_energies: str, chances: str, normal: str
 ) -> str:
     """Voxels (n, V) in MeV, as :meth:`HitFlow.decode`; ``chances`` (n, V) are uniform, ``normal`` normal."""
-    op = graph.op
     energies = layer_energies(graph, model.energies, incident, noise_energies)
+    return _cells(graph, model.hits, incident, energies, chances, normal)
+
+
+def _cells(graph: Graph, model: HitDensity, incident: str, energies: str, chances: str, normal: str) -> str:
+    op = graph.op
     steps = _Steps(graph, model, incident, energies)
     sizes = np.array(model.layers.sizes)
     possible = graph.number(op("Greater", energies, 0.0))
@@ -63,7 +67,7 @@ class _Steps:
     blend : of each table, its weight (n, L) in the layers.
     """
 
-    def __init__(self, graph: Graph, model: HitFlow, incident: str, energies: str) -> None:
+    def __init__(self, graph: Graph, model: HitDensity, incident: str, energies: str) -> None:
         self._graph, self._model = graph, model
         op, powers = graph.op, _powers(graph, model, incident, energies)
         self._powers = powers
@@ -77,7 +81,7 @@ class _Steps:
         self.blend = _blend(graph, model, powers)
 
     def parameters(self, step: int, total: str, seen: str, place: np.ndarray) -> list[str]:
-        """Log-odds, mean and log sigma (n, k), as :meth:`HitFlow.parameters_of`.
+        """Log-odds, mean and log sigma (n, k), as :meth:`HitDensity.parameters_of`.
 
         ``seen`` (n, columns) are the links of all earlier steps, in the columns ``place`` (2 V).
         """
@@ -91,7 +95,7 @@ class _Steps:
         return [odds, mean, op("Clip", scale, -4.0, 1.5)]
 
     def _state(self, step: int, total: str) -> str:
-        """As :meth:`HitFlow.state`."""
+        """As :meth:`HitDensity.state`."""
         graph, op, layers = self._graph, self._graph.op, len(self._model.layers.sizes)
         mean, scale = (op("MatMul", self._powers, t.T) for t in _numbers(self._model.state_terms[:, step]))
         split = graph.integers(layers, (SUMS - 1) * layers)
@@ -102,7 +106,7 @@ class _Steps:
         return op("Clip", op("Mul", op("Sub", raw, mean), inverse), -STATE, STATE)
 
 
-def _powers(graph: Graph, model: HitFlow, incident: str, energies: str) -> str:
+def _powers(graph: Graph, model: HitDensity, incident: str, energies: str) -> str:
     op = graph.op
     floored = op("Max", energies, FAINT)
     logs = op("Mul", op("Log", op("Concat", incident, floored, axis=1)), 1 / math.log(10))
@@ -114,7 +118,7 @@ def _powers(graph: Graph, model: HitFlow, incident: str, energies: str) -> str:
     return op("Concat", op("Mul", graph.columns(c, rows), graph.columns(c, columns)), *above, axis=1)
 
 
-def _blend(graph: Graph, model: HitFlow, powers: str) -> list[str]:
+def _blend(graph: Graph, model: HitDensity, powers: str) -> list[str]:
     """As :func:`tables.blend`, one (n, L) per table."""
     op, centres = graph.op, _numbers(model.centres)
     c = graph.columns(powers, 2 + np.arange(len(centres)))
@@ -124,8 +128,8 @@ def _blend(graph: Graph, model: HitFlow, powers: str) -> list[str]:
     return [op("Sub", 1.0, u[0]), *middle, u[-1]]
 
 
-def _unscore(graph: Graph, model: HitFlow, z: str, index: np.ndarray, weights: list[str]) -> str:
-    """As :meth:`HitFlow.unscore`: a broken line is a sum of kinks."""
+def _unscore(graph: Graph, model: HitDensity, z: str, index: np.ndarray, weights: list[str]) -> str:
+    """As :meth:`HitDensity.unscore`: a broken line is a sum of kinks."""
     op, xs = graph.op, SCORES
     bent = op("Relu", op("Sub", op("Unsqueeze", z, graph.integers(-1)), xs[1:-1]))
     parts = []
@@ -138,7 +142,7 @@ def _unscore(graph: Graph, model: HitFlow, z: str, index: np.ndarray, weights: l
     return op("Sum", *parts)
 
 
-def _sums(model: HitFlow, index: np.ndarray) -> np.ndarray:
+def _sums(model: HitDensity, index: np.ndarray) -> np.ndarray:
     """Shares, hits and energies of a step's cells (3 k) to what they add to all sums."""
     weights = _numbers(model.weights[index])  # (k, 3)
     block = np.kron(np.eye(3), weights)  # (3 k, SUMS)
@@ -147,8 +151,8 @@ def _sums(model: HitFlow, index: np.ndarray) -> np.ndarray:
     return result.reshape(len(block), -1)
 
 
-def _renormalised(graph: Graph, model: HitFlow, excess: str, energies: str) -> str:
-    """As :meth:`HitFlow.renormalise`."""
+def _renormalised(graph: Graph, model: HitDensity, excess: str, energies: str) -> str:
+    """As :meth:`HitDensity.renormalise`."""
     op, sizes = graph.op, np.array(model.layers.sizes)
     belongs = np.repeat(np.eye(len(sizes)), sizes, axis=0)  # (V, L)
     hit = graph.number(op("Greater", excess, 0.0))

@@ -110,8 +110,7 @@ class CaloFlow(ShowerModel):
         energy_settings = energy_settings or settings
         data = showers_for(self, incident, voxels)
         deadline = Deadline(settings.seconds)
-        ratio = (data[1].sum(1, dtype=torch.float64) + self.energies.noise * self.layers.voxels) / data[0]
-        self.energies.set_top(float(ratio.max()))
+        self.energies.set_top(data[0], data[1].sum(1, dtype=torch.float64))
         histories = {}
         for name, part, how in (
             ("energies", self.energies, energy_settings),

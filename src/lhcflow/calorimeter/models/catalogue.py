@@ -55,7 +55,7 @@ def _hitflow(geometry: Geometry, options: dict[str, Any], threshold: float, seed
     shapes = Reflections.of(geometry).shapes
     if len(sides) > 1:
         raise InputError(f"a hitflow needs layers that cover the same square; those of {geometry} do not")
-    return HitFlow(shapes, threshold, seed=seed)
+    return HitFlow.build(shapes, threshold=threshold, seed=seed)
 
 
 def layer_sizes(geometry: Geometry) -> tuple[int, ...]:

@@ -55,9 +55,10 @@ class EnergyFlow(Component):
         self.fractions = EnergyFractions(top, alpha)
         self.flow = flow or masked_blocks(len(layers), 1, blocks=6, hidden=(64, 64), seed=seed)
 
-    def set_top(self, ratio: float) -> None:
+    def set_top(self, incident: Float[Tensor, " n"], deposited: Float[Tensor, " n"]) -> None:
         """Take the largest ratio of deposited and incident energy of some showers, plus a margin."""
-        self.fractions = EnergyFractions(MARGIN * ratio, self.alpha)
+        ratio = (deposited + self.noise * self.layers.voxels) / incident
+        self.fractions = EnergyFractions(MARGIN * float(ratio.max()), self.alpha)
 
     def batch(self, batch: tuple[Tensor, ...], generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
         """Incident energies (n,) and voxels (n, V) to what the flow is trained on, with new noise."""

@@ -1,8 +1,8 @@
-"""The fit of a HitFlow: marginal distributions of mirror images, then what cells know of each other."""
+"""The fit of a density of hits: distributions of mirror images, then what cells know of each other."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,13 +11,11 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from .cells import Cells
+from .hit_density import HitDensity
 from .reflections import Reflections
 from .regression import linear, log_scale, logistic
 from .tables import TABLES, fitted
 from .training import split
-
-if TYPE_CHECKING:
-    from .hitflow import HitFlow
 
 Array = NDArray[np.floating[Any]]
 _NEVER = 1e9  # inverse prior variance
@@ -27,8 +25,8 @@ _OWN = 100.0  # inverse prior variance of what a cell has for itself of what the
 
 
 @torch.no_grad()
-def fit(model: HitFlow, incident: Tensor, voxels: Tensor, ridge: float, share: float, seed: int) -> None:
-    """Fit everything but flow I to showers, of which the held-out ones are left out."""
+def fit(model: HitDensity, incident: Tensor, voxels: Tensor, ridge: float, share: float, seed: int) -> None:
+    """Fit a density to showers (n,) and (n, V) in MeV, of which the held-out ones are left out."""
     kept, _ = split(len(incident), share, seed)
     incident, voxels = incident[kept], voxels[kept].double()
     voxels = torch.where(voxels >= model.threshold, voxels, 0.0)
@@ -54,14 +52,14 @@ def fit(model: HitFlow, incident: Tensor, voxels: Tensor, ridge: float, share: f
     model.forget_plans()
 
 
-def _order(model: HitFlow, excess: Tensor, energies: Tensor) -> tuple[bool, ...]:
+def _order(model: HitDensity, excess: Tensor, energies: Tensor) -> tuple[bool, ...]:
     """The layers whose cores have most of the energy."""
     core = model.layers.energies(excess * torch.from_numpy(model.cells.core))
     alive = (energies > 0).sum(0).clamp_min(1)
     return tuple((core.sum(0) / alive > _MOST).tolist())
 
 
-def _totals(model: HitFlow, n: int, seed: int) -> Tensor:
+def _totals(model: HitDensity, n: int, seed: int) -> Tensor:
     """What shares add up to (n, L). If that were always 1, in a layer that is not generated inwards, the last
     cells would have to make up for what others took, and could not, being empty or faint; and the scale that
     brings generated cells to their total would come on top of that.
@@ -71,7 +69,7 @@ def _totals(model: HitFlow, n: int, seed: int) -> Tensor:
     return (_TOTAL * outwards * normal).exp()
 
 
-def _fit_centres(model: HitFlow, powers: Tensor, energies: Tensor) -> NDArray[np.int64]:
+def _fit_centres(model: HitDensity, powers: Tensor, energies: Tensor) -> NDArray[np.int64]:
     """Energies of the tables, and the table (n, L) to which each layer's hits contribute."""
     groups = np.zeros(energies.shape, dtype=np.int64)
     columns = model.layer_logs(powers).double().numpy().T
@@ -84,7 +82,7 @@ def _fit_centres(model: HitFlow, powers: Tensor, energies: Tensor) -> NDArray[np
 
 
 def _fit_orbits(
-    model: HitFlow, powers: Array, excess: Array, energies: Array, groups: NDArray[np.int64]
+    model: HitDensity, powers: Array, excess: Array, energies: Array, groups: NDArray[np.int64]
 ) -> None:
     """Occupancy, mean and log sigma of the logarithm as functions of the energies, and the tables."""
     cells, width = model.cells, powers.shape[1]
@@ -112,7 +110,7 @@ def _fit_orbits(
 
 
 def _fit_cells(
-    model: HitFlow, powers: Tensor, excess: Tensor, shares: Tensor, energies: Tensor, ridge: float
+    model: HitDensity, powers: Tensor, excess: Tensor, shares: Tensor, energies: Tensor, ridge: float
 ) -> None:
     """Cell by cell, what sums over earlier steps and near cells add."""
     cells, count = model.cells, model.layers.voxels
@@ -155,7 +153,7 @@ def _fit_cells(
         total = total + model.summary(*parts, index, layer)
 
 
-def _fit_state(model: HitFlow, step: int, powers: Tensor, total: Tensor) -> None:
+def _fit_state(model: HitDensity, step: int, powers: Tensor, total: Tensor) -> None:
     """Mean and log sigma of the sums before a step, as functions of the energies."""
     x, raw = powers.double().numpy(), model.raw_state(total).double().numpy()
     ridge = np.full(x.shape[1], 1.0)
