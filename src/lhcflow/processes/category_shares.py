@@ -1,50 +1,44 @@
-"""Shares of channels and groups of partonic channels that suit the integrand."""
+"""Shares of channels, or of categories of them, that suit an integrand."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
-if TYPE_CHECKING:
-    from .hadronic import HadronicCrossSection
-
-ITERATIONS = 5
 LEAST = 0.02  # share of a category, relative to an even one
 
 
-def optimised_shares(
-    integrand: HadronicCrossSection,
-    seed: int | np.random.SeedSequence,
-    points: int,
-    iterations: int = ITERATIONS,
+def improved_shares(
+    shares: np.ndarray,
+    category: np.ndarray,
+    members: np.ndarray,
+    densities: np.ndarray,
+    squares: np.ndarray,
 ) -> np.ndarray:
-    """Shares of the categories with a small variance, found before any other adaptation.
+    """Shares with a smaller variance, by one iteration of Kleiss and Pittau (hep-ph/9405257, section 3).
 
-    Iterates alpha_k -> alpha_k sqrt(W_k), W_k the mean of g_k / g * weight^2
-    (Kleiss, Pittau, hep-ph/9405257, section 3). None becomes smaller than `LEAST` of an even one: it may
-    be the only one to reach a corner.
+    alpha_k -> alpha_k sqrt(W_k), W_k the mean of g_k / g * weight^2. None becomes smaller than `LEAST` of an
+    even one: it may be the only one to reach a corner.
+
+    Parameters
+    ----------
+    shares : array (categories,)
+        Those that the points were drawn with, alpha.
+    category : array (n, channels)
+        Numbers of the categories that the channels belong to, at each point.
+    members : array (categories,)
+        How many channels a category stands for, evenly.
+    densities : array (n, channels)
+        Of the points in each channel.
+    squares : array (n,)
+        weight^2, over the number of all points.
 
     Returns
     -------
     array (categories,), sum 1
     """
-    rng = np.random.default_rng(seed)
-    alpha = integrand.weights
-    for _ in range(iterations):
-        trial = integrand.with_weights(alpha)
-        u = rng.random((points, trial.dim))
-        momenta, weight = trial.evaluate(u)
-        good = np.flatnonzero(weight != 0)
-        if not len(good):
-            break
-        row = np.array([g or 0 for g, _ in trial.categories])[trial.category(u[good])]
-        densities = trial.phase_space.densities(trial.in_phase_space(momenta[good]))
-        square = weight[good] ** 2 / np.einsum("nc,nc->n", densities, trial.shares()[row])
-        variance = np.zeros(len(alpha))
-        category = trial.category_of[row]
-        np.add.at(variance, category, densities / trial.members[category] * square[:, None])
-        alpha = alpha * np.sqrt(variance / points)
-        alpha = np.maximum(alpha / alpha.sum(), LEAST / len(alpha))
-        alpha = alpha / alpha.sum()
-    return alpha
+    each = densities / members[category]
+    ratio = squares / (shares[category] * each).sum(axis=1)
+    variance = np.bincount(category.ravel(), (each * ratio[:, None]).ravel(), minlength=len(shares))
+    new = shares * np.sqrt(variance)
+    new = np.maximum(new / new.sum(), LEAST / len(new))
+    return new / new.sum()

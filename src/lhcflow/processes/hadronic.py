@@ -13,7 +13,7 @@ from ..errors import InputError
 from ..integration.categories import Categories
 from ..integration.flow_settings import FlowSettings
 from .boson_jets import BosonJets, Resonance
-from .category_shares import ITERATIONS, optimised_shares
+from .category_shares import improved_shares
 from .couplings import Parameters
 from .events import Events
 from .flow_settings import CHANNELS, ONE_CHANNEL
@@ -28,7 +28,7 @@ from .scales import Scale
 
 DEFAULT_PDF = "NNPDF31_nnlo_as_0118_luxqed"
 DEFAULT_SCALE = "m_t"
-POINTS = 1000  # per five categories and iteration, that fix their shares
+ITERATIONS, POINTS = 5, 1000  # that fix the shares of categories; points for five of them, per iteration
 
 
 class HadronicCrossSection:
@@ -167,7 +167,19 @@ class HadronicCrossSection:
         if not self.discrete:
             return self, 0
         points = POINTS * max(len(self.categories) // 5, 2)
-        return self.with_weights(optimised_shares(self, seed, points)), points * ITERATIONS
+        rng, found = np.random.default_rng(seed), self
+        for _ in range(ITERATIONS):
+            u = rng.random((points, self.dim))
+            momenta, value = found.evaluate(u)
+            good = np.flatnonzero(value)
+            if not len(good):
+                break
+            category = self.category_of[self._group[found.category(u[good])]]
+            densities = self.phase_space.densities(self.in_phase_space(momenta[good]))
+            squares = value[good] ** 2 / points
+            shares = improved_shares(found.weights, category, self.members, densities, squares)
+            found = found.with_weights(shares)
+        return found, points * ITERATIONS
 
     @property
     def beam_particles(self) -> tuple[tuple[int, float], tuple[int, float]]:
