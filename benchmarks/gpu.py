@@ -31,7 +31,8 @@ from lhcflow.files import write_json
 from lhcflow.flows import AutoregressiveSpline
 from lhcflow.flows.autoregressive import SplineElement
 from lhcflow.flows.incremental import Plan, solve_naive
-from lhcflow.flows.spline import MIN_BIN, MIN_DERIVATIVE, parameter_count, rational_quadratic, reference
+from lhcflow.flows.spline import rational_quadratic
+from lhcflow.flows.spline_formulas import MIN_BIN, MIN_DERIVATIVE, parameter_count, reference
 
 ELEMENTS, DIM, HIDDEN, BINS, BOUND = 1 << 20, 368, 378, 8, 14.0
 Work = Callable[[], Any]

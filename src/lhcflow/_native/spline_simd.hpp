@@ -1,5 +1,5 @@
 // One rational-quadratic spline per lane (1906.04032): forward, inverse and gradient, the native twin of
-// flows/spline.py, whose comments and docstrings give the formulas.
+// flows/spline_formulas.py, whose comments and docstrings give the formulas.
 //
 // Raw parameters lie feature-major: parameter k of all lanes at raw + k * stride. `work` holds 2 * bins
 // vectors of scratch.

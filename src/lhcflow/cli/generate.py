@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,17 +12,14 @@ import typer
 
 from ..errors import InputError
 from .dask_option import dask_client
+from .generate_table import method_name, setting, table_rows
 from .options import Device, Force, Json, Quiet, Resume, Seed, check_json, console
 from .report import print_table, print_warnings
 
 if TYPE_CHECKING:
-    from typing import TypeAlias
-
     from ..processes import Cuts, EventGenerator, JetCuts
     from ..processes.comparison import Row
-
-    # The name of a phase-space map, its generators, and what they found.
-    Comparison: TypeAlias = tuple[str, list[EventGenerator], list[Row]]
+    from .generate_table import Comparison
 
 
 class Method(StrEnum):
@@ -221,35 +217,6 @@ def _jet_cuts(path: Path | None) -> JetCuts:
     return JetCuts() if path is None else JetCuts.from_file(path)
 
 
-_CUTS = {
-    "durham": "Durham y_cut > {:g}",
-    "jade": "JADE y_cut > {:g}",
-    "min_mass": "m_ij > {:g} GeV",
-    "jet_pt": "jets with pT > {:g} GeV",
-    "jet_eta": "|eta| < {:g}",
-    "jet_radius": "R = {:g}",
-    "lepton_pt": "leptons with pT > {:g} GeV",
-    "lepton_eta": "leptons with |eta| < {:g}",
-    "missing_pt": "missing pT > {:g} GeV",
-    "lepton_jet": "Delta R of leptons and jets > {:g}",
-}
-
-
-def setting(generator: EventGenerator) -> str:
-    """Energy, densities, scale and cuts in words."""
-    card = generator.cross_section.card()
-    cuts = dict(card["cuts"])
-    parts = [f"{card['energy'] if 'energy' in card else card['beams']['energy']:g} GeV"]
-    if "pdf" in card:
-        unit = " GeV" if card["scale"][0].isdigit() else ""
-        parts += [card["pdf"], f"scale {card['scale']}{unit}"]
-        parts.append(f"{cuts.pop('min_mass', 0):g} < m_ll < {cuts.pop('max_mass'):g} GeV")
-        if not generator.cross_section.name.count(" j"):
-            cuts = {name: value for name, value in cuts.items() if not name.startswith("jet_")}
-    parts += [_CUTS[name].format(value) for name, value in cuts.items()]
-    return ", ".join(parts if cuts or "pdf" in card else [*parts, "no cuts"])
-
-
 def _folder(process: str) -> Path:
     """runs/ee_jjj for e+ e- > j j j: letters only, so that it needs no quotes in a shell."""
     before, _, after = process.partition(">")
@@ -286,36 +253,6 @@ def _integrate(generator: EventGenerator, calls: int, overweight: float, screen:
         f"  {name}: {row.cross_section:.6g} +- {row.error:.2g} pb in {row.seconds:.1f} s", style="dim"
     )
     return row
-
-
-def method_name(generator: EventGenerator) -> str:
-    """What stands in tables and figures."""
-    if generator.method == "bare":
-        return "flat phase space" if generator.card()["phase_space"] == "flat" else "channels"
-    return "VEGAS" if generator.method == "vegas" else generator.method
-
-
-def table_rows(
-    generators: Sequence[EventGenerator], rows: Sequence[Row]
-) -> tuple[list[str], list[list[str]]]:
-    """Header and cells of the comparison, for the terminal and the report."""
-    from ..integration.results import value_with_error
-
-    header = ["method", "cross section", "chi2/dof", "Q", "efficiency", "replicas", "calls", "seconds"]
-    cells = [
-        [
-            method_name(generator),
-            value_with_error(row.cross_section, row.error) + " pb",
-            f"{row.chi2:.1f}/{row.dof}",
-            f"{row.q:.2f}",
-            f"{row.efficiency:.3g}",
-            f"{row.replica_efficiency:.3g}",
-            f"{row.calls:,}",
-            f"{row.seconds:.1f}",
-        ]
-        for generator, row in zip(generators, rows, strict=True)
-    ]
-    return header, cells
 
 
 def _show(comparisons: list[Comparison], results: dict[str, Any], folder: Path, screen: Any) -> None:

@@ -15,11 +15,11 @@ from ..processes import CrossSection, EventGenerator, HadronicCrossSection
 from ..processes.comparison import N_OPT, Row
 from ..processes.distributions import boson_observables, three_jet_observables
 from ..reproduce.three_jets import variable_pictures
-from .generate import method_name, setting, table_rows
+from .generate_table import method_name, setting, table_rows
 from .report import write_report
 
 if TYPE_CHECKING:
-    from .generate import Comparison
+    from .generate_table import Comparison
 
 _POINTS = 100_000
 #: Symbol, unit, lower end and scale of the panels of a boson and jets.

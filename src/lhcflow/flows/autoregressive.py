@@ -16,7 +16,8 @@ from ..errors import InputError
 from .bijection import Bijection, in_functorch
 from .incremental import Element, PlanCache, solve, solve_naive
 from .made import MADE
-from .spline import MIN_BIN, MIN_DERIVATIVE, Tails, check_spline, parameter_count, rational_quadratic
+from .spline import rational_quadratic
+from .spline_formulas import MIN_BIN, MIN_DERIVATIVE, Tails, check_spline, parameter_count
 
 Fast = Literal["density", "sampling"]
 Degrees = str | Sequence[Sequence[int]]

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from ..errors import InputError
 from .bijection import Bijection
 from .conditioner import Conditioner
-from .spline import MIN_BIN, MIN_DERIVATIVE, Tails, check_spline, parameter_count, rational_quadratic
+from .spline import rational_quadratic
+from .spline_formulas import MIN_BIN, MIN_DERIVATIVE, Tails, check_spline, parameter_count
 
 
 class Coupling(Bijection):

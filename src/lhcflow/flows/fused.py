@@ -18,7 +18,7 @@ from .._native import core
 from .bijection import Bijection
 from .coupling import CouplingSpline
 from .native import differentiate, usable
-from .spline import native_settings
+from .native_spline import native_settings
 
 NEGATIVE_SLOPE = {"relu": 0.0, "leaky_relu": nn.LeakyReLU().negative_slope}
 

@@ -15,7 +15,7 @@ from .autoregressive import AffineElement, SplineElement
 from .coupling import Coupling
 from .incremental import Element
 from .made import ACTIVATIONS
-from .spline import MIN_BIN, MIN_DERIVATIVE, Tails, check_spline, parameter_count
+from .spline_formulas import MIN_BIN, MIN_DERIVATIVE, Tails, check_spline, parameter_count
 
 
 class ResidualNet(nn.Module):

@@ -1,10 +1,10 @@
 """Rational-quadratic splines on CUDA in one Triton kernel: the GPU twin of ``_native/spline_simd.hpp``.
 
 A program takes some elements, each with its parameters in the columns of a tile, so that every parameter
-is read once; the backward pass computes the bin again instead of keeping it. Formulas: :mod:`.spline`.
+is read once; the backward pass computes the bin again instead of keeping it.
 
-Its numbers are tested against :func:`.spline.reference` by Triton's interpreter on the CPU, and by the same
-tests on a CUDA device where there is one. The size of the tiles is not tuned.
+Its numbers are tested against its twin in :mod:`.spline_formulas` by Triton's interpreter on the CPU, and by
+the same tests on a CUDA device where there is one. The size of the tiles is not tuned.
 """
 
 # Kernels are no Python to a type checker.
@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from .native import differentiate
-from .spline import parameter_count, reference
+from .spline_formulas import parameter_count, reference
 
 try:
     import triton
