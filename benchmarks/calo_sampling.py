@@ -1,11 +1,11 @@
-"""Sampling whole showers of the CaloGAN geometry: teacher, student and nflows of the same architecture.
+"""Sampling whole showers of the CaloGAN geometry: teacher, student, nflows of the same architecture; HitFlow.
 
     python benchmarks/calo_sampling.py [--rounds 3] [--json docs/results/calo_sampling.json]
 
 One CPU thread, CPU time. lhcflow's times are those of flow I, flow II and the postprocessing to MeV per voxel
 (504 voxels; 2106.05285: flow II of 8 blocks, two hidden layers of 378, splines of 8 bins); nflows' are those
 of its flow II alone: the inverse of the masked flow (teacher) and one forward pass (what a student costs).
-Weights are initial ones: times do not depend on them. At batches above 1 nflows' teacher runs one of its 8
+Weights say nothing: times do not depend on them. At batches above 1 nflows' teacher runs one of its 8
 equal blocks, counted 8 times. Geant4 simulates --geant4 showers of e+ between 1 and 100 GeV in the same run.
 """
 
@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from gpu import SHAPES, hitflow
 from nflows.distributions import StandardNormal
 from nflows.flows import Flow as NflowsFlow
 from nflows.transforms import (
@@ -34,11 +35,12 @@ from nflows.transforms import (
 from lhcflow.calorimeter.export import OUTPUT, export_onnx
 from lhcflow.calorimeter.export.onnx_file import example, feeds, session
 from lhcflow.calorimeter.geant4 import simulate
-from lhcflow.calorimeter.models import CaloFlow, new_student
+from lhcflow.calorimeter.models import CaloFlow, ShowerModel, new_student
 from lhcflow.files import write_json
 
-LAYERS, HIDDEN, BLOCKS, BINS, BOUND = (288, 144, 72), 378, 8, 8, 14.0
+LAYERS, HIDDEN, BLOCKS, BINS, BOUND = tuple(a * b for a, b in SHAPES), 378, 8, 8, 14.0
 DIM = sum(LAYERS)
+EXPORTED = ("lhcflow student", "lhcflow HitFlow")
 
 
 def nflows_flow() -> NflowsFlow:
@@ -79,16 +81,16 @@ def geant4(showers: int) -> float:
     return 1e3 * done.cpu_seconds / showers
 
 
-def onnx_sampler(student: CaloFlow, n: int) -> Callable[[], Any]:
-    """The exported student in ONNX Runtime on one thread, with noise that is drawn beforehand."""
+def onnx_sampler(model: ShowerModel, n: int) -> Callable[[], Any]:
+    """The exported model in ONNX Runtime on one thread, with noise that is drawn beforehand."""
     with tempfile.TemporaryDirectory() as folder:
-        export_onnx(student, f"{folder}/student.onnx")
-        runtime = session(f"{folder}/student.onnx")
-    inputs = feeds("lhcflow", *(t.numpy() for t in example(student, n)))
+        export_onnx(model, f"{folder}/model.onnx")
+        runtime = session(f"{folder}/model.onnx")
+    inputs = feeds("lhcflow", *(t.numpy() for t in example(model, n)))
     return lambda: runtime.run([OUTPUT], inputs)
 
 
-def measure(n: int, rounds: int, models: dict[str, CaloFlow], peer: NflowsFlow) -> dict[str, list[float]]:
+def measure(n: int, rounds: int, models: dict[str, ShowerModel], peer: NflowsFlow) -> dict[str, list[float]]:
     """Milliseconds per shower at batch ``n``, everything once per round in turn."""
     incident = np.random.default_rng(n).uniform(1e3, 1e5, n)
     z, context = torch.randn(n, DIM), torch.randn(n, 1 + len(LAYERS))
@@ -96,12 +98,13 @@ def measure(n: int, rounds: int, models: dict[str, CaloFlow], peer: NflowsFlow) 
     repeat = 20 if n == 1 else 3
     for model in models.values():
         model.sample(incident)  # packs the weights
-    exported = onnx_sampler(models["lhcflow student"], n)
+    exported = {name: onnx_sampler(models[name], n) for name in EXPORTED}
     for _ in range(rounds):
         for name, model in models.items():
             work = lambda model=model: model.sample(incident)  # noqa: E731
             times.setdefault(name, []).append(seconds(work, repeat))
-        times.setdefault("lhcflow student, ONNX Runtime", []).append(seconds(exported, repeat))
+        for name, work in exported.items():
+            times.setdefault(f"{name}, ONNX Runtime", []).append(seconds(work, repeat))
         forward = seconds(lambda: peer._transform(z, context), repeat)
         times.setdefault("nflows student", []).append(forward)
         if n == 1:
@@ -151,7 +154,11 @@ def main() -> None:
     torch.set_num_threads(1)
     torch.manual_seed(0)
     teacher = CaloFlow.build(LAYERS, blocks=BLOCKS, hidden=(HIDDEN, HIDDEN), bins=BINS)
-    models = {"lhcflow teacher": teacher, "lhcflow student": new_student(teacher)}
+    models: dict[str, ShowerModel] = {
+        "lhcflow teacher": teacher,
+        "lhcflow student": new_student(teacher),
+        "lhcflow HitFlow": hitflow(SHAPES),
+    }
     with torch.no_grad():
         peer = nflows_flow()
         results = {n: measure(n, args.rounds, models, peer) for n in args.batches}

@@ -15,7 +15,7 @@ from lhcflow.calorimeter.models import HitFlow, ShowerModel, TrainingSettings, b
 from lhcflow.calorimeter.models.cells import Cells
 from lhcflow.calorimeter.models.hit_density import HitDensity
 from lhcflow.calorimeter.models.regression import linear, log_scale, logistic
-from lhcflow.calorimeter.models.tables import SCORES, TABLES, blend, fitted, to_scores, to_values
+from lhcflow.calorimeter.models.tables import SCORES, TABLES, blend, fitted, lines, to_scores, to_values
 from tapes import recorded
 
 from .toys import SHAPES, correlated_showers
@@ -89,16 +89,17 @@ def test_density_adds_up_over_the_cells(trained, showers):
     shares, above = (voxels / spread).float(), ((voxels - model.threshold) / spread).float()
     hit = voxels > 0
     given = model.conditions(powers)
-    odds, mean, scale = given.odds, given.mean, given.scale
+    odds, mean, scale = (values[:, model.plan().place] for values in (given.odds, given.mean, given.scale))
     t = torch.where(hit, above, 1.0).log().requires_grad_()
-    z = model.score((t - mean) * (-scale).exp(), given.blend)[0]
+    z = model.score((t - mean) * (-scale).exp(), slice(None), given.blend)[0]
     p = odds.sigmoid()
     pulls = (hit.float() - p) / (p * (1 - p)).clamp_min(0.05).sqrt()
     links = torch.cat([pulls, torch.where(hit, z, 0.0).detach()], 1)
     total = torch.zeros(40, 3, 3, 2)  # shares, hits and energies; times 1, x and y; by layer
     expected = torch.zeros(40, dtype=torch.float64)
-    for step, cells in enumerate(model.cells.steps):
-        _, centre, width = model.parameters_of(step, given, total.flatten(1), links)
+    ordered = torch.cat([links[:, part] for cells in model.cells.steps for part in (cells, cells + 12)], 1)
+    for step, cells in zip(model.plan().steps, model.cells.steps, strict=True):
+        _, centre, width = model.parameters_of(step, given, total.flatten(1), ordered)
         layer = int(model.cells.layer[cells[0]])
         for k, cell in enumerate(cells):
             e = (z[:, cell] - centre[:, k]) * (-width[:, k]).exp()
@@ -303,7 +304,7 @@ def test_tables_invert_and_blend():
     torch.testing.assert_close(weights.sum(1), torch.ones(60).double())
     torch.testing.assert_close((weights * centres).sum(1), c[:, 0].clamp(-1, 2))
     z = torch.linspace(-12, 12, 60).double()[:, None].expand(-1, 2).contiguous().requires_grad_()
-    t = to_values(z, knots, weights)
+    t = to_values(z, lines(knots), weights)
     (expected,) = torch.autograd.grad(t.sum(), z)
     back, slope = to_scores(t.detach(), knots, weights[:, None].expand(-1, 2, -1))
     torch.testing.assert_close(back, z.detach(), atol=1e-9, rtol=0)
@@ -311,7 +312,7 @@ def test_tables_invert_and_blend():
     one = torch.eye(TABLES).double()[1].expand(60, -1)
     inside = z.detach()[:, 0].abs() < 10
     values = np.interp(z.detach()[inside, 0], SCORES, knots[1, 1])
-    torch.testing.assert_close(to_values(z, knots, one)[inside, 1].detach().numpy(), values)
+    torch.testing.assert_close(to_values(z, lines(knots), one)[inside, 1].detach().numpy(), values)
 
 
 def test_tables_of_quantiles_and_straight_tails():

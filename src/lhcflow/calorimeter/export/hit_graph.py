@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from ..models import HitFlow
-from ..models.hit_density import FAINT, KNOTS, LEAST, LIMIT, RARE, STATE, SUMS, HitDensity
+from ..models.hit_density import FAINT, KNOTS, LEAST, LIMIT, RARE, STATE, SUMS, HitDensity, Step
 from ..models.tables import SCORES
 from .graph import Graph
 from .shower_graph import layer_energies
@@ -29,11 +29,11 @@ def _cells(graph: Graph, model: HitDensity, incident: str, energies: str, chance
     sizes = np.array(model.layers.sizes)
     possible = graph.number(op("Greater", energies, 0.0))
     least = op("Div", model.threshold, op("Max", energies, 1e-30))
-    seen, parts, place = "", [], np.full(2 * sizes.sum(), -1)
+    seen, parts = "", []
     total = op("MatMul", energies, np.zeros((len(sizes), SUMS * len(sizes))))
-    for number, index in enumerate(model.cells.steps):
-        odds, mean, scale = steps.parameters(number, total, seen, place)
-        own = [model.cells.step_layers[number]]
+    for step, index in zip(model.plan().steps, model.cells.steps, strict=True):
+        odds, mean, scale = steps.parameters(step, index, total, seen)
+        own = [step.layer]
         hit = graph.number(op("Less", graph.columns(chances, index), _sigmoid(graph, odds)))
         hit = op("Mul", hit, graph.columns(possible, own))
         z = op("Add", mean, op("Mul", op("Exp", scale), graph.columns(normal, index)))
@@ -46,11 +46,8 @@ def _cells(graph: Graph, model: HitDensity, incident: str, energies: str, chance
         z = op("Mul", hit, z)
         surplus = op("Sub", hit, graph.columns(steps.expected, index))
         surplus = op("Mul", surplus, graph.columns(steps.precision, index))
-        added = op("MatMul", op("Concat", share, surplus, z, axis=1), _sums(model, index))
+        added = op("MatMul", op("Concat", share, surplus, z, axis=1), _numbers(step.sums))
         total = op("Add", total, added)
-        first = 2 * sum(len(cells) for cells in model.cells.steps[:number])
-        place[index] = first + np.arange(len(index))
-        place[index + sizes.sum()] = first + len(index) + np.arange(len(index))
         seen = op("Concat", *([seen] if seen else []), surplus, z, axis=1)
         parts.append(above)
     order = np.argsort(np.concatenate(model.cells.steps))
@@ -80,18 +77,17 @@ class _Steps:
         self.mean, self.sigma = mean, op("Exp", op("Clip", scale, -5.0, 2.0))
         self.blend = _blend(graph, model, powers)
 
-    def parameters(self, step: int, total: str, seen: str, place: np.ndarray) -> list[str]:
-        """Log-odds, mean and log sigma (n, k), as :meth:`HitDensity.parameters_of`.
+    def parameters(self, step: Step, index: np.ndarray, total: str, seen: str) -> list[str]:
+        """Log-odds, mean and log sigma (n, k) of cells ``index``, as :meth:`HitDensity.parameters_of`.
 
-        ``seen`` (n, columns) are the links of all earlier steps, in the columns ``place`` (2 V).
+        ``seen`` are the links of all earlier steps.
         """
-        graph, model, op = self._graph, self._model, self._graph.op
-        index, near, weights = model._plan(step)
-        links = [graph.columns(seen, place[near.numpy()])] if len(near) else []
-        x = op("Concat", self._powers, self._state(step, total), *links, axis=1)
+        graph, op = self._graph, self._graph.op
+        links = [graph.columns(seen, step.near.cpu().numpy())] if len(step.near) else []
+        x = op("Concat", self._powers, self._state(step.number, total), *links, axis=1)
         split = graph.integers(*[len(index)] * 3)
-        odds, mean, scale = graph.ops("Split", 3, op("MatMul", x, _numbers(weights)), split, axis=1)
-        odds = op("Add", odds, graph.columns(self._odds, index.numpy()))
+        odds, mean, scale = graph.ops("Split", 3, op("MatMul", x, _numbers(step.weights)), split, axis=1)
+        odds = op("Add", odds, graph.columns(self._odds, index))
         return [odds, mean, op("Clip", scale, -4.0, 1.5)]
 
     def _state(self, step: int, total: str) -> str:
@@ -129,7 +125,7 @@ def _blend(graph: Graph, model: HitDensity, powers: str) -> list[str]:
 
 
 def _unscore(graph: Graph, model: HitDensity, z: str, index: np.ndarray, weights: list[str]) -> str:
-    """As :meth:`HitDensity.unscore`: a broken line is a sum of kinks."""
+    """As :func:`tables.to_values`: a broken line is a sum of kinks."""
     op, xs = graph.op, SCORES
     bent = op("Relu", op("Sub", op("Unsqueeze", z, graph.integers(-1)), xs[1:-1]))
     parts = []
@@ -140,15 +136,6 @@ def _unscore(graph: Graph, model: HitDensity, z: str, index: np.ndarray, weights
         straight = op("Add", op("Mul", op("Sub", z, xs[0]), slopes[:, 0]), ys[:, 0])
         parts.append(op("Mul", op("Add", straight, sums), weight))
     return op("Sum", *parts)
-
-
-def _sums(model: HitDensity, index: np.ndarray) -> np.ndarray:
-    """Shares, hits and energies of a step's cells (3 k) to what they add to all sums."""
-    weights = _numbers(model.weights[index])  # (k, 3)
-    block = np.kron(np.eye(3), weights)  # (3 k, SUMS)
-    result = np.zeros((len(block), SUMS, len(model.layers.sizes)))
-    result[:, :, model.cells.layer[index[0]]] = block
-    return result.reshape(len(block), -1)
 
 
 def _renormalised(graph: Graph, model: HitDensity, excess: str, energies: str) -> str:

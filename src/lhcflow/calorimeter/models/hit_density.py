@@ -16,7 +16,7 @@ from ...flows import Component
 from ...flows.graphed import Graphs
 from .cells import Cells
 from .preprocessing import THRESHOLD, LayerSizes
-from .tables import SCORES, TABLES, blend, to_scores, to_values
+from .tables import SCORES, TABLES, blend, lines, to_scores, to_values
 
 SUMS = 9
 """Per layer, over the cells so far: see :meth:`HitDensity.summary`."""
@@ -37,8 +37,42 @@ _LOG2PI = float(np.log(2 * np.pi))
 
 
 @dataclass(frozen=True)
+class Step:
+    """A step of the generation; cells are numbered in the order in which they are generated.
+
+    Attributes
+    ----------
+    number : of the step.
+    cells, layer : numbers of its cells, k of them, and their layer.
+    links : their columns of the links, 2 k.
+    near : (m,) columns of the links that they look at.
+    weights : (powers + SUMS layers + m, 3 k) of the regressions.
+    sums : (3 k, SUMS layers), see :meth:`HitDensity.sums`.
+    lines : of the tables, see :func:`~lhcflow.calorimeter.models.tables.lines`.
+    """
+
+    number: int
+    cells: slice
+    layer: int
+    links: slice
+    near: Tensor
+    weights: Tensor
+    sums: Tensor
+    lines: Tensor
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The steps, the cells (V,) in their order, and the place (V,) of each cell in it."""
+
+    steps: list[Step]
+    order: Tensor
+    place: Tensor
+
+
+@dataclass(frozen=True)
 class Conditions:
-    """What the energies say of all cells and steps.
+    """What the energies say of all steps, and of all cells in their order.
 
     Attributes
     ----------
@@ -157,21 +191,15 @@ class HitDensity(Component):
         """Weights (n, L, TABLES) of the tables of each layer."""
         return blend(self.layer_logs(powers), self.centres)
 
-    def score(self, t: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-        """Standardised logarithms (n, V) of all cells to normal variables, and the slopes; ``weights`` of
+    def score(self, t: Tensor, index: Tensor | slice, weights: Tensor) -> tuple[Tensor, Tensor]:
+        """Standardised logarithms (n, k) of cells to normal variables, and the slopes; ``weights`` of
         :meth:`blend`.
         """
-        return to_scores(t, self.knots[self.orbit], weights[:, self.layer])
+        return to_scores(t, self.knots[self.orbit[index]], weights[:, self.layer[index]])
 
-    def unscore(self, z: Tensor, index: Tensor, weights: Tensor) -> Tensor:
-        """The inverse of :meth:`score` for cells (k,) of one layer; ``weights`` (n, TABLES) of its tables."""
-        return to_values(z, self.knots[self.orbit[index]], weights)
-
-    def surplus(self, hit: Tensor, expected: Tensor) -> Tensor:
-        """Hits (n, k) less their probability from the energies alone, in standard deviations: rare ones say
-        more.
-        """
-        return (hit.to(expected.dtype) - expected) * (expected * (1 - expected)).clamp_min(RARE).rsqrt()
+    def precision(self, expected: Tensor) -> Tensor:
+        """One over the standard deviations of hits of a probability: rare ones say more."""
+        return (expected * (1 - expected)).clamp_min(RARE).rsqrt()
 
     def excess(self, voxels: Tensor, energies: Tensor) -> Tensor:
         """What hits have above the threshold, as shares of their layers' energies; 0 for empty cells."""
@@ -194,17 +222,17 @@ class HitDensity(Component):
         factor = torch.where(sums > 0, (energies - floor * count) / sums.clamp_min(1e-300), 0.0)
         return hit * self.layers.spread(floor) + excess * self.layers.spread(factor)
 
-    def summary(self, shares: Tensor, hits: Tensor, z: Tensor, index: Tensor, layer: int) -> Tensor:
-        """What a step adds to the sums (n, SUMS layers) of shares, hits and standardised energies, and to
-        those of the three times each of the cells' coordinates; all (n, k), for cells (k,) of one layer.
+    def sums(self, index: Tensor, layer: int) -> Tensor:
+        """What shares, hits and standardised energies of cells (k,) of a layer add to the sums and to those
+        of the three times each of the cells' coordinates: a matrix (3 k, SUMS layers).
         """
-        result = shares.new_zeros(len(shares), SUMS, len(self.layers.sizes))
         weights = self.weights[index]
-        result[:, :, layer] = torch.cat([shares @ weights, hits @ weights, z @ weights], 1)
+        result = weights.new_zeros(3 * len(weights), SUMS, len(self.layers.sizes))
+        result[:, :, layer] = torch.block_diag(weights, weights, weights)
         return result.flatten(1)
 
     def raw_state(self, total: Tensor) -> Tensor:
-        """Sums of :meth:`summary`; of shares, the logarithm of what they leave."""
+        """The sums (n, SUMS layers); of shares, the logarithm of what they leave."""
         layers = len(self.layers.sizes)
         left = (1 - total[:, :layers]).clamp_min(LEAST).log()
         return torch.cat([left, total[:, layers:]], 1)
@@ -220,37 +248,46 @@ class HitDensity(Component):
 
     def conditions(self, powers: Tensor) -> Conditions:
         """All that the energies say."""
-        everything = slice(None)
-        base, moments = self.base(powers, everything), self.moments(powers, everything)
+        base, moments = self.base(powers, self.plan().order), self.moments(powers, slice(None))
         return Conditions(powers, *base, self.blend(powers), *moments)
 
     def parameters_of(
-        self, step: int, given: Conditions, total: Tensor, links: Tensor
+        self, step: Step, given: Conditions, total: Tensor, links: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Log-odds, mean and log sigma (n, k) of the cells of a step, given all before.
 
-        ``total`` (n, SUMS layers) are sums of :meth:`summary`; ``links`` (n, 2 V) hits less their probability
-        from the energies alone, and standardised energies, 0 where a cell is empty.
+        ``total`` (n, SUMS layers) are the sums; ``links`` (n, 2 V) of each step hits less their probability
+        from the energies alone, in standard deviations, and standardised energies, 0 where a cell is empty.
         """
-        index, near, weights = self._plan(step)
-        state = self.state(total, given.state_mean[step], given.state_inverse[step])
-        x = torch.cat([given.powers, state, links[:, near]], 1)
-        odds, mean, scale = (x @ weights).tensor_split(3, 1)
-        return given.odds[:, index] + odds, mean, scale.clamp(-4.0, 1.5)
+        state = self.state(total, given.state_mean[step.number], given.state_inverse[step.number])
+        x = torch.cat([given.powers, state, links[:, step.near]], 1)
+        odds, mean, scale = (x @ step.weights).tensor_split(3, 1)
+        return given.odds[:, step.cells] + odds, mean, scale.clamp(-4.0, 1.5)
 
-    def _plan(self, step: int) -> tuple[Tensor, Tensor, Tensor]:
-        """The cells of a step, the columns of links they look at, and the weights (features, 3 k)."""
-        if step not in self._plans:
-            index = torch.from_numpy(self.cells.steps[step]).to(self.links.device)
-            part = self.links[:, index]
-            near = torch.nonzero(part.ne(0).any(0).any(0)).flatten()
-            weights = torch.cat([self.terms[:, index], part[:, :, near]], 2).flatten(0, 1).T.contiguous()
-            self._plans[step] = index, near, weights
-        return self._plans[step]
+    def plan(self) -> Plan:
+        """All steps with their parts of the weights, made once."""
+        if self._plan is None:
+            device, cells = self.links.device, self.layers.voxels
+            parts = [torch.from_numpy(cells).to(device) for cells in self.cells.steps]
+            columns = torch.cat([number for part in parts for number in (part, part + cells)])
+            steps: list[Step] = []
+            start = 0
+            for number, (index, layer) in enumerate(zip(parts, self.cells.step_layers, strict=True)):
+                stop = start + len(index)
+                links = self.links[:, index][:, :, columns]
+                near = torch.nonzero(links.ne(0).any(0).any(0)).flatten()
+                weights = torch.cat([self.terms[:, index], links[:, :, near]], 2).flatten(0, 1).T.contiguous()
+                sums, table = self.sums(index, layer), lines(self.knots[self.orbit[index]])
+                own = slice(start, stop), layer, slice(2 * start, 2 * stop)
+                steps.append(Step(number, *own, near, weights, sums, table))
+                start = stop
+            order = torch.cat(parts)
+            self._plan = Plan(steps, order, order.argsort())
+        return self._plan
 
     def forget_plans(self) -> None:
         """To be called when weights have changed."""
-        self._plans: dict[int, tuple[Tensor, Tensor, Tensor]] = {}
+        self._plan: Plan | None = None
         self._graphs = Graphs()
 
     def _apply(self, *args: Any, **kwargs: Any) -> HitDensity:
@@ -270,25 +307,31 @@ class HitDensity(Component):
         return self._graphs.run(self._decode, incident, energies, chances, latent)[0]
 
     def _decode(self, incident: Tensor, energies: Tensor, chances: Tensor, latent: Tensor) -> tuple[Tensor]:
+        plan, n = self.plan(), len(incident)
         given = self.conditions(self.powers(incident, energies))
         expected, sigma = given.odds.sigmoid(), given.scale.exp()
-        possible = (energies > 0)[:, self.layer]
-        least = self.threshold_shares(energies).to(sigma.dtype)
-        n, cells = len(incident), self.layers.voxels
-        links, excess = given.powers.new_zeros(n, 2 * cells), given.powers.new_zeros(n, cells)
-        total = links.new_zeros(n, SUMS * len(self.layers.sizes))
-        for step, layer in enumerate(self.cells.step_layers):
-            index = self._plan(step)[0]
+        precision = self.precision(expected)
+        impossible = (energies <= 0)[:, self.layer]
+        chances, latent = chances.masked_fill(impossible, 2.0)[:, plan.order], latent[:, plan.order]
+        least = (self.threshold / energies.clamp_min(1e-30)).to(sigma.dtype)
+        links = sigma.new_zeros(n, 2 * self.layers.voxels)
+        total = sigma.new_zeros(n, SUMS * len(self.layers.sizes))
+        parts = []
+        for step in plan.steps:
+            here = step.cells
             odds, mean, scale = self.parameters_of(step, given, total, links)
-            hit = (chances[:, index] < odds.sigmoid()) & possible[:, index]
-            z = (mean + scale.exp() * latent[:, index]).clamp(-LIMIT, LIMIT)
-            weights = given.blend[:, layer]
-            logs = given.mean[:, index] + sigma[:, index] * self.unscore(z, index, weights)
-            above, z = torch.where(hit, logs.clamp_max(0.0).exp(), 0.0), torch.where(hit, z, 0.0)
-            share = torch.where(hit, above + least[:, index], 0.0)
-            surplus = self.surplus(hit, expected[:, index])
-            links[:, index], links[:, index + cells], excess[:, index] = surplus, z, above
-            total = total + self.summary(share, surplus, z, index, layer)
+            hit = (chances[:, here] < odds.sigmoid()).to(sigma.dtype)
+            z = (mean + scale.exp() * latent[:, here]).clamp(-LIMIT, LIMIT)
+            t = to_values(z, step.lines, given.blend[:, step.layer])
+            logs = given.mean[:, here] + sigma[:, here] * t
+            above, z = hit * logs.clamp_max(0.0).exp(), hit * z
+            share = above + hit * least[:, step.layer, None]
+            surplus = (hit - expected[:, here]) * precision[:, here]
+            new = torch.cat([share, surplus, z], 1)
+            links[:, step.links] = new[:, share.shape[1] :]
+            total = torch.addmm(total, new, step.sums)
+            parts.append(above)
+        excess = torch.cat(parts, 1)[:, plan.place]
         return (self.renormalise(excess.double(), energies),)
 
     @torch.no_grad()
@@ -301,32 +344,32 @@ class HitDensity(Component):
         cells given the layers' energies: probabilities of empty cells, densities of hit ones in the logarithm
         of the MeV above the threshold, before they are scaled to the layer's energy.
         """
-        hit = voxels >= self.threshold
+        plan, hit = self.plan(), voxels >= self.threshold
         voxels = torch.where(hit, voxels, 0.0)
         energies = self.layers.energies(voxels.double())
         given = self.conditions(self.powers(incident, energies))
-        spread = self.layers.spread(energies)
-        above = torch.where(hit, self.excess(voxels, energies), 1.0)
-        t = (above.log().to(given.mean.dtype) - given.mean) * (-given.scale).exp()
-        z, slope = self.score(t, given.blend)
-        z, surplus = torch.where(hit, z.clamp(-LIMIT, LIMIT), 0.0), self.surplus(hit, given.odds.sigmoid())
+        excess, spread = self.excess(voxels, energies), self.layers.spread(energies)
+        hit, voxels, excess, spread = (x[:, plan.order] for x in (hit, voxels, excess, spread))
+        logs = torch.where(hit, excess, 1.0).log().to(given.mean.dtype)
+        z, slope = self.score((logs - given.mean) * (-given.scale).exp(), plan.order, given.blend)
+        z, expected = torch.where(hit, z.clamp(-LIMIT, LIMIT), 0.0), given.odds.sigmoid()
+        surplus = (hit.to(z.dtype) - expected) * self.precision(expected)
         shares = (voxels / spread.clamp_min(1e-300)).to(z.dtype)
-        links = torch.cat([surplus, z], 1)
-        total = links.new_zeros(len(links), SUMS * len(self.layers.sizes))
-        probability, latent, log_prob = torch.zeros_like(z), torch.zeros_like(z), z.new_zeros(len(z)).double()
-        for step, layer in enumerate(self.cells.step_layers):
-            index = self._plan(step)[0]
+        links = torch.cat([part[:, step.cells] for step in plan.steps for part in (surplus, z)], 1)
+        total, log_prob = z.new_zeros(len(z), SUMS * len(self.layers.sizes)), z.new_zeros(len(z)).double()
+        probability, latent = [], []
+        for step in plan.steps:
+            here = step.cells
             odds, mean, scale = self.parameters_of(step, given, total, links)
-            chosen, possible = hit[:, index], spread[:, index] > 0
-            e = (z[:, index] - mean) * (-scale).exp()
-            density = -0.5 * (e * e + _LOG2PI) - scale + slope[:, index].log() - given.scale[:, index]
-            here = torch.where(chosen, functional.logsigmoid(odds) + density, functional.logsigmoid(-odds))
-            log_prob += torch.where(possible, here, 0.0).double().sum(1)
-            probability[:, index] = torch.where(possible, odds.sigmoid(), 0.0)
-            latent[:, index] = torch.where(chosen, e, 0.0)
-            parts = shares[:, index], surplus[:, index], z[:, index]
-            total = total + self.summary(*parts, index, layer)
-        return probability, latent, log_prob
+            chosen, possible = hit[:, here], spread[:, here] > 0
+            e = (z[:, here] - mean) * (-scale).exp()
+            density = -0.5 * (e * e + _LOG2PI) - scale + slope[:, here].log() - given.scale[:, here]
+            either = torch.where(chosen, functional.logsigmoid(odds) + density, functional.logsigmoid(-odds))
+            log_prob += torch.where(possible, either, 0.0).double().sum(1)
+            probability.append(torch.where(possible, odds.sigmoid(), 0.0))
+            latent.append(torch.where(chosen, e, 0.0))
+            total = total + torch.cat([shares[:, here], surplus[:, here], z[:, here]], 1) @ step.sums
+        return torch.cat(probability, 1)[:, plan.place], torch.cat(latent, 1)[:, plan.place], log_prob
 
     def config(self) -> dict[str, Any]:
         return {

@@ -117,8 +117,9 @@ def _fit_cells(
     odds, mean, sigma = model.base(powers, slice(None))
     hit = excess > 0
     t = (torch.where(hit, excess, 1.0).log().float() - mean) * (-sigma).exp()
-    z = torch.where(hit, model.score(t, model.blend(powers))[0].clamp(-8, 8), 0.0)
-    surplus = model.surplus(hit, odds.sigmoid())
+    z = torch.where(hit, model.score(t, slice(None), model.blend(powers))[0].clamp(-8, 8), 0.0)
+    expected = odds.sigmoid()
+    surplus = (hit.float() - expected) * model.precision(expected)
     total = powers.new_zeros(len(powers), model.state_terms.shape[2])
     links = torch.cat([surplus, z], 1).double().numpy()
     hits, known = hit.numpy(), odds.double().numpy()
@@ -149,8 +150,8 @@ def _fit_cells(
                 model.links[kind, cell, near] = torch.from_numpy(values[few:]).float()
             model.terms[2, cell] = torch.from_numpy(spread)
         index = torch.from_numpy(numbers)
-        parts = shares[:, index].float(), surplus[:, index], z[:, index]
-        total = total + model.summary(*parts, index, layer)
+        parts = [shares[:, index].float(), surplus[:, index], z[:, index]]
+        total = total + torch.cat(parts, 1) @ model.sums(index, layer)
 
 
 def _fit_state(model: HitDensity, step: int, powers: Tensor, total: Tensor) -> None:

@@ -32,23 +32,26 @@ def blend(c: Tensor, centres: Tensor) -> Tensor:
     return torch.cat([torch.ones_like(end), u], -1) - torch.cat([u, torch.zeros_like(end)], -1)
 
 
-def to_values(z: Tensor, knots: Tensor, weights: Tensor) -> Tensor:
+def lines(knots: Tensor) -> Tensor:
+    """Offsets and slopes of all bins of tables (k, TABLES, scores): (k, bins, 2 TABLES), for to_values."""
+    scores = _scores(knots.dtype, knots.device)
+    slopes = knots.diff(dim=2) / scores.diff()
+    offsets = knots[..., :-1] - slopes * scores[:-1]
+    return torch.cat([offsets, slopes], 1).transpose(1, 2).contiguous()
+
+
+def to_values(z: Tensor, table: Tensor, weights: Tensor) -> Tensor:
     """Normal variables (n, k) to standardised numbers.
 
     Parameters
     ----------
-    knots : (k, TABLES, scores).
+    table : what :func:`lines` makes of the knots.
     weights : of the tables (n, TABLES), for all k.
     """
-    scores = _scores(z.dtype, z.device)
-    bins = torch.searchsorted(scores, z.contiguous()).sub_(1).clamp_(0, len(SCORES) - 2)
+    bins = torch.searchsorted(_scores(z.dtype, z.device)[1:-1], z.contiguous())
     column = torch.arange(z.shape[1], device=z.device)
-
-    def at(place: Tensor) -> Tensor:
-        return (knots[column, :, place] * weights[:, None]).sum(-1)
-
-    x0, y0 = scores[bins], at(bins)
-    return y0 + (at(bins + 1) - y0) / (scores[bins + 1] - x0) * (z - x0)
+    offset, slope = (table[column, bins].unflatten(2, (2, TABLES)) * weights[:, None, None]).sum(3).unbind(2)
+    return offset + slope * z
 
 
 def to_scores(t: Tensor, knots: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
