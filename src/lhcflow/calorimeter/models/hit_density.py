@@ -260,7 +260,7 @@ class HitDensity(Component):
         from the energies alone, in standard deviations, and standardised energies, 0 where a cell is empty.
         """
         state = self.state(total, given.state_mean[step.number], given.state_inverse[step.number])
-        x = torch.cat([given.powers, state, links[:, step.near]], 1)
+        x = torch.cat([given.powers, state, links.index_select(1, step.near)], 1)
         odds, mean, scale = (x @ step.weights).tensor_split(3, 1)
         return given.odds[:, step.cells] + odds, mean, scale.clamp(-4.0, 1.5)
 
@@ -316,18 +316,17 @@ class HitDensity(Component):
         least = (self.threshold / energies.clamp_min(1e-30)).to(sigma.dtype)
         links = sigma.new_zeros(n, 2 * self.layers.voxels)
         total = sigma.new_zeros(n, SUMS * len(self.layers.sizes))
+        counts = [step.cells.stop - step.cells.start for step in plan.steps]
+        columns = (x.split(counts, 1) for x in (chances, latent, given.mean, sigma, expected, precision))
         parts = []
-        for step in plan.steps:
-            here = step.cells
+        for step, uniform, normal, typical, width, usual, weight in zip(plan.steps, *columns, strict=True):
             odds, mean, scale = self.parameters_of(step, given, total, links)
-            hit = (chances[:, here] < odds.sigmoid()).to(sigma.dtype)
-            z = (mean + scale.exp() * latent[:, here]).clamp(-LIMIT, LIMIT)
-            t = to_values(z, step.lines, given.blend[:, step.layer])
-            logs = given.mean[:, here] + sigma[:, here] * t
+            hit = (uniform < odds.sigmoid()).to(sigma.dtype)
+            z = (mean + scale.exp() * normal).clamp(-LIMIT, LIMIT)
+            logs = typical + width * to_values(z, step.lines, given.blend[:, step.layer])
             above, z = hit * logs.clamp_max(0.0).exp(), hit * z
             share = above + hit * least[:, step.layer, None]
-            surplus = (hit - expected[:, here]) * precision[:, here]
-            new = torch.cat([share, surplus, z], 1)
+            new = torch.cat([share, (hit - usual) * weight, z], 1)
             links[:, step.links] = new[:, share.shape[1] :]
             total = torch.addmm(total, new, step.sums)
             parts.append(above)

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.special import ndtr
 from torch import Tensor
+from torch.nn import functional
 
 Array = NDArray[np.floating[Any]]
 TABLES = 3
@@ -33,11 +34,11 @@ def blend(c: Tensor, centres: Tensor) -> Tensor:
 
 
 def lines(knots: Tensor) -> Tensor:
-    """Offsets and slopes of all bins of tables (k, TABLES, scores): (k, bins, 2 TABLES), for to_values."""
+    """Offsets and slopes of all bins of tables (k, TABLES, scores), for to_values: (k bins, 2 TABLES)."""
     scores = _scores(knots.dtype, knots.device)
     slopes = knots.diff(dim=2) / scores.diff()
     offsets = knots[..., :-1] - slopes * scores[:-1]
-    return torch.cat([offsets, slopes], 1).transpose(1, 2).contiguous()
+    return torch.cat([offsets, slopes], 1).transpose(1, 2).flatten(0, 1)
 
 
 def to_values(z: Tensor, table: Tensor, weights: Tensor) -> Tensor:
@@ -49,9 +50,10 @@ def to_values(z: Tensor, table: Tensor, weights: Tensor) -> Tensor:
     weights : of the tables (n, TABLES), for all k.
     """
     bins = torch.searchsorted(_scores(z.dtype, z.device)[1:-1], z.contiguous())
-    column = torch.arange(z.shape[1], device=z.device)
-    offset, slope = (table[column, bins].unflatten(2, (2, TABLES)) * weights[:, None, None]).sum(3).unbind(2)
-    return offset + slope * z
+    rows = bins + torch.arange(0, len(table), len(SCORES) - 1, device=z.device)
+    found = functional.embedding(rows, table).unflatten(2, (2, TABLES))
+    offset, slope = (found * weights[:, None, None]).sum(3).unbind(2)
+    return torch.addcmul(offset, slope, z)
 
 
 def to_scores(t: Tensor, knots: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
