@@ -3,11 +3,11 @@
     python benchmarks/gpu.py [--rounds 5] [--json docs/results/gpu.json]
 
 Showers: all of `ShowerModel.sample` (flow I and II, postprocessing, 504 voxels in MeV in host memory) for
-CaloFlow's teacher and student and HitFlow in CaloGAN's calorimeter with initial weights (times do not depend
-on them), wall time. Sampling: one block of CaloFlow's teacher (2110.11377; 368 dimensions, two hidden layers
-of 378 units, splines of 8 bins, one context feature, as in `maf_sampling.py`) by one pass of the network per
-dimension, by the incremental twin with the spline's twin, the same with the Triton kernel, and as a CUDA
-graph. Splines: the Triton kernel and the twin on 2^20 elements.
+CaloFlow's teacher and student and HitFlow in CaloGAN's calorimeter with weights that say nothing (times do
+not depend on them), wall time. Sampling: one block of CaloFlow's teacher (2110.11377; 368 dimensions, two
+hidden layers of 378 units, splines of 8 bins, one context feature, as in `maf_sampling.py`) by one pass of
+the network per dimension, by the incremental twin with the spline's twin, the same with the Triton kernel,
+and as a CUDA graph. Splines: the Triton kernel and the twin on 2^20 elements.
 
 Other times are those of the device's clock (CUDA events), after a warm-up; every round runs everything once
 in turn, and ratios are taken within a round. Without a CUDA device the script says so and writes nothing.

@@ -135,11 +135,11 @@ def numbers() -> str:
             "Unweighting efficiency after 200,000 calls, for e⁺e⁻ after a million, for p p after 100,000 (no"
             "\njet) to 500,000 (0.1 % of the integral in overweight points):",
             shown("integrand", list(methods), efficiencies),
-            "Showers of e⁺ of 1 to 100 GeV in CaloGAN's calorimeter (504 voxels): AUC of classifiers of 10,000"
+            "Showers of e⁺ of 1 to 100 GeV in CaloGAN's calorimeter (504 voxels): AUC of classifiers, 10,000"
             "\nof Geant4 against as many of a model (0.5: can't be told apart), and times:",
             showers(),
-            "Significance improvement at a false-positive rate of 1e-3, of detectors that are told no signal"
-            "\n(300,000 background and 500 signal events, medians of 10 seeds; exact: the density ratio itself):",
+            "Significance improvement at a false-positive rate of 1e-3, 500 signal events among 300,000,"
+            "\nmedians of 10 seeds (exact: the ratio of the densities; supervised: of labelled events):",
             detectors(),
         ]
     )
@@ -172,7 +172,7 @@ def detectors() -> str:
     """How much the detectors of anomalies improve a search."""
     results = json.loads((RESULTS / "bumphunt_detectors.json").read_text())["tables"][:3]
     methods = ["exact", "supervised", "idealized", "CATHODE", "R-ANODE", "CWoLa", "ANODE"]
-    samples = ["features independent of the mass", "features shifted with the mass", "ten noise features more"]
+    samples = ["toy dijets", "jet masses shifted by 0.1 m", "ten noise features more"]
     rows = [
         [sample, *(find([one], "SIC at FPR 1e-3", m) for m in methods)]
         for sample, one in zip(samples, results, strict=True)
