@@ -19,7 +19,7 @@ from .preprocessing import THRESHOLD, LayerSizes
 from .tables import SCORES, TABLES, blend, lines, to_scores, to_values
 
 SUMS = 9
-"""Per layer, over the cells so far: see :meth:`HitDensity.summary`."""
+"""Per layer, over the cells so far: see :meth:`HitDensity.sums`."""
 KNOTS = (-2.0, -1.0, 0.0, 1.0)
 """Standardised logarithms of energies, where a dependence on them may bend: layers have four decades."""
 FAINT = 1.0
@@ -267,9 +267,8 @@ class HitDensity(Component):
     def plan(self) -> Plan:
         """All steps with their parts of the weights, made once."""
         if self._plan is None:
-            device, cells = self.links.device, self.layers.voxels
-            parts = [torch.from_numpy(cells).to(device) for cells in self.cells.steps]
-            columns = torch.cat([number for part in parts for number in (part, part + cells)])
+            parts = [torch.from_numpy(cells).to(self.links.device) for cells in self.cells.steps]
+            columns = torch.cat([part + shift for part in parts for shift in (0, self.layers.voxels)])
             steps: list[Step] = []
             start = 0
             for number, (index, layer) in enumerate(zip(parts, self.cells.step_layers, strict=True)):
