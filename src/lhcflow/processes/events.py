@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .choice import chosen
 from .process import Process, Subprocess
 
 
@@ -53,14 +54,11 @@ def assign_flavours(
     weights : array (n,)
         In pb.
     """
-    squared = process.squared_amplitudes(momenta)
-    cumulative = np.cumsum(squared, axis=1)
-    chosen = (cumulative < (rng.random(len(momenta)) * cumulative[:, -1])[:, None]).sum(axis=1)
-    chosen = np.minimum(chosen, len(process.subprocesses) - 1)
+    number = chosen(process.squared_amplitudes(momenta), rng.random(len(momenta)))
     pdg = np.array([s.pdg for s in process.subprocesses])
     colours = np.array([colour_flow(s) for s in process.subprocesses])
     scale = np.sqrt(np.maximum(_mass_squared_of_pair(momenta), 0))
-    return Events(momenta, pdg[chosen], colours[chosen], np.asarray(weights, dtype=np.float64), scale)
+    return Events(momenta, pdg[number], colours[number], np.asarray(weights, dtype=np.float64), scale)
 
 
 def colour_flow(subprocess: Subprocess) -> list[tuple[int, int]]:

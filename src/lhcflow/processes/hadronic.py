@@ -14,6 +14,7 @@ from ..integration.categories import Categories
 from ..integration.flow_settings import FlowSettings
 from .boson_jets import BosonJets, Resonance
 from .category_shares import improved_shares
+from .choice import chosen
 from .couplings import Parameters
 from .events import Events
 from .flow_settings import CHANNELS, ONE_CHANNEL
@@ -340,19 +341,20 @@ class HadronicCrossSection:
         momenta, _, category = self.momenta(u)
         group = self._group[category]
         if self.partons == "summed":
-            group = _draw(self.contributions(momenta), rng)
+            group = chosen(self.contributions(momenta), rng.random(len(momenta)))
         f1, f2, alpha_s, _ = self._partons(momenta)
         pdg = np.zeros(momenta.shape[:2], dtype=np.int64)
         colours = np.zeros((*momenta.shape[:2], 2), dtype=np.int64)
         for g in np.unique(group):
             mine = np.flatnonzero(group == g)
-            chosen = self.groups[g]
-            pairs, multiplicity = chosen.initial_states
-            pair = _draw(of_pairs(chosen, self.pdf, f1[mine], f2[mine]), rng)
+            partons = self.groups[g]
+            pairs, multiplicity = partons.initial_states
+            luminosities = of_pairs(partons, self.pdf, f1[mine], f2[mine])
+            pair = chosen(luminosities, rng.random(len(mine)))
             within = (rng.random(len(mine)) * multiplicity[pair]).astype(np.intp)
-            rows = [np.flatnonzero((chosen.members[:, :2] == p).all(axis=1)) for p in pairs]
-            pdg[mine] = chosen.members[[rows[i][j] for i, j in zip(pair, within, strict=True)]]
-            colours[mine] = chosen.colour_flows(momenta[mine], rng.random(len(mine)))
+            rows = [np.flatnonzero((partons.members[:, :2] == p).all(axis=1)) for p in pairs]
+            pdg[mine] = partons.members[[rows[i][j] for i, j in zip(pair, within, strict=True)]]
+            colours[mine] = partons.colour_flows(momenta[mine], rng.random(len(mine)))
         _turn(momenta, rng, mirrored=not self.discrete)
         mirror = rng.random(len(momenta)) < 0.5  # each point stands for itself and its mirror image
         momenta[mirror, :, 3] *= -1
@@ -397,10 +399,3 @@ def _turn(momenta: np.ndarray, rng: np.random.Generator, mirrored: bool) -> None
 def _reordered(momenta: np.ndarray, order: np.ndarray) -> np.ndarray:
     """``momenta[:, order]``; without a copy where nothing moves."""
     return momenta if (np.diff(order) == 1).all() else momenta[:, order]
-
-
-def _draw(shares: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Column numbers (n,) in proportion to `shares` (n, k); negative ones count as zero."""
-    cumulative = np.cumsum(np.maximum(shares, 0), axis=1)
-    chosen = (cumulative <= (rng.random(len(shares)) * cumulative[:, -1])[:, None]).sum(axis=1)
-    return np.minimum(chosen, shares.shape[1] - 1)

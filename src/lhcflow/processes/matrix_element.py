@@ -11,6 +11,7 @@ from . import colour
 from .amplitude import kinematic_factors
 from .amplitude_kernels import NativeAmplitude
 from .berends_giele import Amplitudes
+from .choice import chosen
 from .couplings import Parameters
 from .structure import Structure
 
@@ -75,10 +76,8 @@ class MatrixElement:
         array (n, particles, 2) of int
             Colour and anticolour lines from 501, 0 for none, as in Les Houches event files.
         """
-        cumulative = np.cumsum(self.flow_weights(momenta), axis=1)
-        chosen = (cumulative <= (np.asarray(random) * cumulative[:, -1])[:, None]).sum(axis=1)
         lines = colour.event_lines(self.structure)[list(colour.leading(self.structure))]
-        return lines[np.minimum(chosen, len(lines) - 1)]
+        return lines[chosen(self.flow_weights(momenta), np.asarray(random))]
 
     def _closed(self, momenta: np.ndarray) -> np.ndarray:
         """Sum (n,) over helicities and colours of a short quark line, by the formula."""
