@@ -42,6 +42,11 @@ def table(columns: list[str], rows: list[list[object]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
+def tables_of(name: str) -> list[dict]:
+    """The tables of a result."""
+    return json.loads((RESULTS / f"{name}.json").read_text())["tables"]
+
+
 def section(path: Path) -> str:
     """One result file as a section of the page."""
     result = json.loads(path.read_text())
@@ -78,9 +83,7 @@ def shown(first: str, columns: list[str], rows: list[list[object]]) -> str:
 def numbers() -> str:
     """The tables of README.md: a selection of the results."""
     names = ("flow_speed", "maf_sampling", "integration", "generation", "pp_table")
-    speed, maf, integrals, events, protons = (
-        json.loads((RESULTS / f"{n}.json").read_text())["tables"] for n in names
-    )
+    speed, maf, integrals, events, protons = map(tables_of, names)
     peers = ["nflows", "normflows", "zuko", "madnis", "madspace"]
     times = [
         [f"coupling flow, {job}", *(find(speed, "time / lhcflow's", job, peer) for peer in peers)]
@@ -147,10 +150,7 @@ def numbers() -> str:
 
 def showers() -> str:
     """What shower models reach and cost, and Geant4."""
-    quality, cpu, gpu = (
-        json.loads((RESULTS / f"{name}.json").read_text())["tables"]
-        for name in ("calo_quality", "calo_sampling", "gpu")
-    )
+    quality, cpu, gpu = map(tables_of, ("calo_quality", "calo_sampling", "gpu"))
     models = ["HitFlow", "CaloFlow teacher", "CaloFlow student", "CaloFlow teacher as published"]
     rows = [
         [f"AUC, {name}", *(find(quality, "AUC", name, m) for m in ("Geant4 (floor)", *models))]
@@ -170,7 +170,7 @@ def showers() -> str:
 
 def detectors() -> str:
     """How much the detectors of anomalies improve a search."""
-    results = json.loads((RESULTS / "bumphunt_detectors.json").read_text())["tables"][:3]
+    results = tables_of("bumphunt_detectors")[:3]
     methods = ["exact", "supervised", "idealized", "CATHODE", "R-ANODE", "CWoLa", "ANODE"]
     samples = ["toy dijets", "jet masses shifted by 0.1 m", "ten noise features more"]
     rows = [

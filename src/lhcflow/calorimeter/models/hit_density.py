@@ -44,7 +44,6 @@ class Step:
     ----------
     number : of the step.
     cells, layer : numbers of its cells, k of them, and their layer.
-    links : their columns of the links, 2 k.
     near : (m,) columns of the links that they look at.
     weights : (powers + SUMS layers + m, 3 k) of the regressions.
     sums : (3 k, SUMS layers), see :meth:`HitDensity.sums`.
@@ -54,11 +53,15 @@ class Step:
     number: int
     cells: slice
     layer: int
-    links: slice
     near: Tensor
     weights: Tensor
     sums: Tensor
     lines: Tensor
+
+    @property
+    def links(self) -> slice:
+        """The columns of the links that its cells have, 2 k."""
+        return slice(2 * self.cells.start, 2 * self.cells.stop)
 
 
 @dataclass(frozen=True)
@@ -201,6 +204,11 @@ class HitDensity(Component):
         """One over the standard deviations of hits of a probability: rare ones say more."""
         return (expected * (1 - expected)).clamp_min(RARE).rsqrt()
 
+    def surplus(self, hit: Tensor, odds: Tensor) -> Tensor:
+        """Hits less their probability from the energies alone, in standard deviations."""
+        expected = odds.sigmoid()
+        return (hit.to(odds.dtype) - expected) * self.precision(expected)
+
     def excess(self, voxels: Tensor, energies: Tensor) -> Tensor:
         """What hits have above the threshold, as shares of their layers' energies; 0 for empty cells."""
         above = (voxels - self.threshold).clamp_min(_NEAR * self.threshold)
@@ -208,8 +216,8 @@ class HitDensity(Component):
         return torch.where(voxels >= self.threshold, above.double() / total, 0.0)
 
     def threshold_shares(self, energies: Tensor) -> Tensor:
-        """The threshold as a share of each cell's layer energy: (n, V)."""
-        return self.layers.spread(self.threshold / energies.clamp_min(1e-300))
+        """The threshold as a share of each layer's energy: (n, L)."""
+        return self.threshold / energies.clamp_min(1e-30)  # finite in float32 too
 
     def renormalise(self, excess: Tensor, energies: Tensor) -> Tensor:
         """Voxels (n, V) in MeV: every layer has its energy, and every hit the threshold or more.
@@ -277,8 +285,7 @@ class HitDensity(Component):
                 near = torch.nonzero(links.ne(0).any(0).any(0)).flatten()
                 weights = torch.cat([self.terms[:, index], links[:, :, near]], 2).flatten(0, 1).T.contiguous()
                 sums, table = self.sums(index, layer), lines(self.knots[self.orbit[index]])
-                own = slice(start, stop), layer, slice(2 * start, 2 * stop)
-                steps.append(Step(number, *own, near, weights, sums, table))
+                steps.append(Step(number, slice(start, stop), layer, near, weights, sums, table))
                 start = stop
             order = torch.cat(parts)
             self._plan = Plan(steps, order, order.argsort())
@@ -312,10 +319,10 @@ class HitDensity(Component):
         precision = self.precision(expected)
         impossible = (energies <= 0)[:, self.layer]
         chances, latent = chances.masked_fill(impossible, 2.0)[:, plan.order], latent[:, plan.order]
-        least = (self.threshold / energies.clamp_min(1e-30)).to(sigma.dtype)
+        least = self.threshold_shares(energies).to(sigma.dtype)
         links = sigma.new_zeros(n, 2 * self.layers.voxels)
         total = sigma.new_zeros(n, SUMS * len(self.layers.sizes))
-        counts = [step.cells.stop - step.cells.start for step in plan.steps]
+        counts = [len(cells) for cells in self.cells.steps]
         columns = (x.split(counts, 1) for x in (chances, latent, given.mean, sigma, expected, precision))
         parts = []
         for step, uniform, normal, typical, width, usual, weight in zip(plan.steps, *columns, strict=True):
@@ -350,8 +357,7 @@ class HitDensity(Component):
         hit, voxels, excess, spread = (x[:, plan.order] for x in (hit, voxels, excess, spread))
         logs = torch.where(hit, excess, 1.0).log().to(given.mean.dtype)
         z, slope = self.score((logs - given.mean) * (-given.scale).exp(), plan.order, given.blend)
-        z, expected = torch.where(hit, z.clamp(-LIMIT, LIMIT), 0.0), given.odds.sigmoid()
-        surplus = (hit.to(z.dtype) - expected) * self.precision(expected)
+        z, surplus = torch.where(hit, z.clamp(-LIMIT, LIMIT), 0.0), self.surplus(hit, given.odds)
         shares = (voxels / spread.clamp_min(1e-300)).to(z.dtype)
         links = torch.cat([part[:, step.cells] for step in plan.steps for part in (surplus, z)], 1)
         total, log_prob = z.new_zeros(len(z), SUMS * len(self.layers.sizes)), z.new_zeros(len(z)).double()

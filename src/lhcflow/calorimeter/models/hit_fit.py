@@ -44,7 +44,7 @@ def fit(model: HitDensity, incident: Tensor, voxels: Tensor, ridge: float, share
     excess = model.excess(voxels, energies)
     model.cells = Cells(model.cells.shapes, _order(model, excess, energies))
     excess = excess * model.layers.spread(_totals(model, len(excess), seed))
-    shares = torch.where(excess > 0, excess + model.threshold_shares(energies), 0.0)
+    shares = torch.where(excess > 0, excess + model.layers.spread(model.threshold_shares(energies)), 0.0)
     # Many small products: threads would mostly wait for each other, at ten times the CPU time on busy cores.
     with threadpool_limits(1):
         _fit_orbits(model, powers.double().numpy(), excess.numpy(), energies.numpy(), groups)
@@ -118,8 +118,7 @@ def _fit_cells(
     hit = excess > 0
     t = (torch.where(hit, excess, 1.0).log().float() - mean) * (-sigma).exp()
     z = torch.where(hit, model.score(t, slice(None), model.blend(powers))[0].clamp(-8, 8), 0.0)
-    expected = odds.sigmoid()
-    surplus = (hit.float() - expected) * model.precision(expected)
+    surplus = model.surplus(hit, odds)
     total = powers.new_zeros(len(powers), model.state_terms.shape[2])
     links = torch.cat([surplus, z], 1).double().numpy()
     hits, known = hit.numpy(), odds.double().numpy()
