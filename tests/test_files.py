@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from lhcflow import InputError
 from lhcflow.errors import RunError
-from lhcflow.files import RunDirectory, atomic_write, plain, read_toml, write_json, write_toml
+from lhcflow.files import RunDirectory, atomic_write, content_hash, plain, read_toml, write_json, write_toml
 
 
 @pytest.mark.parametrize(("mode", "content"), [("w", "Käse\n"), ("wb", b"\x00\xff")])
@@ -208,3 +208,13 @@ def test_foreign_folders_are_left_alone(tmp_path):
     with pytest.raises(InputError, match="one of them"):
         RunDirectory(tmp_path / "new", CARD, force=True, resume=True)
     assert os.listdir(tmp_path) == ["thesis.tex"]
+
+
+def test_content_hash_is_sha256(tmp_path):
+    """The digest of "abc" is the first test vector of FIPS 180-2."""
+    (tmp_path / "file").write_text("abc")
+    assert content_hash(tmp_path / "file") == (
+        "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    )
+    with pytest.raises(InputError, match="can't read"):
+        content_hash(tmp_path / "missing")
