@@ -218,3 +218,38 @@ def test_content_hash_is_sha256(tmp_path):
     )
     with pytest.raises(InputError, match="can't read"):
         content_hash(tmp_path / "missing")
+
+
+def test_a_run_that_failed_before_it_wrote_anything_leaves_no_folder(tmp_path):
+    folder = tmp_path / "new" / "run"
+    for _ in range(2):  # the second start finds no unfinished run
+        with pytest.raises(FileNotFoundError), RunDirectory(folder, {"n": 1}) as run:
+            (run.figures / "missing" / "one.pdf").write_text("")
+        assert list(tmp_path.iterdir()) == []
+    folder.mkdir(parents=True)  # the user's own folder stays
+    with pytest.raises(KeyboardInterrupt), RunDirectory(folder, {"n": 1}):
+        raise KeyboardInterrupt
+    assert list(folder.iterdir()) == []
+    with pytest.raises(InputError), RunDirectory(tmp_path / "wrong", {"n": object()}):
+        pass
+    with pytest.raises(InputError), RunDirectory(tmp_path / "wrong", {"n": [None]}):
+        pass
+    assert not (tmp_path / "wrong").exists()
+
+
+def test_a_run_that_wrote_something_before_it_failed_stays(tmp_path):
+    with pytest.raises(TypeError), RunDirectory(tmp_path / "run", {"n": 1}) as run:
+        len((run.checkpoints / "epoch").write_text("1"))  # the work fails after it wrote
+    assert (tmp_path / "run" / "checkpoints" / "epoch").is_file()
+    assert RunDirectory(tmp_path / "run", {"n": 1}, resume=True).resumed
+
+
+def test_force_removes_the_other_files_of_the_command_and_no_more(tmp_path):
+    for force in (False, True):
+        run = RunDirectory(tmp_path / "run", {"n": 1}, force=force, writes=("*.npz", "events.lhe.gz"))
+        names = {file.name for file in run.path.iterdir()}
+        assert names - {"notes.txt"} == {"card.toml", "checkpoints", "figures"}
+        for name in ("points.npz", "events.lhe.gz", "notes.txt"):
+            (run.path / name).write_text("")
+        run.finish({})
+    assert (tmp_path / "run" / "notes.txt").is_file()
