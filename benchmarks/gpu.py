@@ -112,7 +112,6 @@ def sampling(rounds: int, batches: list[int]) -> tuple[list[list[object]], list[
         DIM, hidden=(HIDDEN, HIDDEN), bins=BINS, domain="real", bound=BOUND, context=1
     ).cuda()
     layer.net.final.weight.add_(0.05 * torch.randn_like(layer.net.final.weight))
-    layer.net.final.apply_mask()
     element = TwinElement(**layer.element.settings)  # type: ignore[attr-defined]
     plans = {"twin": Plan(layer.net, element), "Triton": Plan(layer.net, layer.element)}
     rows: list[list[object]] = []

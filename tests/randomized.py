@@ -5,19 +5,14 @@ from typing import TypeVar
 import torch
 from torch import nn
 
-from lhcflow.flows.made import MaskedLinear
-
 M = TypeVar("M", bound=nn.Module)
 
 
 def randomized(module: M, seed: int = 0, size: float = 0.3) -> M:
-    """``module`` with normal numbers of width ``size`` added to all parameters; masked weights stay zero."""
+    """``module`` with normal numbers of width ``size`` added to all parameters."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in module.parameters():
             noise = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
             parameter.add_((size * noise).to(parameter.dtype))
-    for part in module.modules():
-        if isinstance(part, MaskedLinear):
-            part.apply_mask()
     return module

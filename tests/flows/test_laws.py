@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 import lhcflow.flows  # noqa: F401  (registers every bijection)
-from lhcflow import InputError
+from lhcflow import InputError, _native
 from lhcflow.flows import (
     Affine,
     Bijection,
@@ -30,6 +30,9 @@ from lhcflow.flows import (
     VegasGrid,
     build,
     describe,
+    fused,
+    native,
+    native_spline,
 )
 from lhcflow.flows.autoregressive import AutoregressiveAffine, AutoregressiveSpline
 from lhcflow.flows.bijection import REGISTRY
@@ -325,6 +328,84 @@ def test_parameters_get_the_gradient_of_finite_differences(case: Case, made: Bij
                     p.copy_(p0 + factor * s)
                 values.append(float(loss()))
         assert slope == pytest.approx((values[0] - values[1]) / 2e-6, rel=1e-5, abs=1e-6)
+
+
+@pytest.fixture(params=["native", "twin"])
+def kernels(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the native kernels, and without."""
+    if request.param == "twin":
+        for module in (_native, native, native_spline, fused):
+            monkeypatch.setattr(module, "core", None)
+        monkeypatch.setattr(native, "warn_once", lambda: None)
+    elif _native.core is None:
+        pytest.skip("without native kernels")
+
+
+def scalar(made: Bijection, direction: str, context: Tensor | None) -> Callable[[Tensor], Tensor]:
+    """A smooth function of a batch that value and log-determinant of a map enter, row by row."""
+
+    def function(x: Tensor) -> Tensor:
+        y, log_det = getattr(made, direction)(x, None if context is None else context + 0.1 * x[:, :CONTEXT])
+        return 0.5 * y.square().sum() + y[:, 0].sum() - 0.7 * log_det.sum()
+
+    return function
+
+
+@cases
+@pytest.mark.parametrize("direction", ["forward", "inverse"])
+@pytest.mark.usefixtures("kernels")
+def test_create_graph_changes_no_gradient(case: Case, made: Bijection, direction: str) -> None:
+    context = context_of(made, 6)
+    inputs = [p for p in made.parameters() if p.numel()]
+    x = points(case.data if direction == "forward" else case.latent, 6).requires_grad_()
+    function = scalar(made, direction, context)
+    plain = torch.autograd.grad(function(x), [x, *inputs], allow_unused=True)
+    graph = torch.autograd.grad(function(x), [x, *inputs], create_graph=True, allow_unused=True)
+    for one, other in zip(plain, graph, strict=True):
+        assert (one is None) == (other is None)
+        if one is not None:
+            torch.testing.assert_close(other, one, rtol=1e-9, atol=1e-9)
+
+
+@cases
+@pytest.mark.parametrize("direction", ["forward", "inverse"])
+@pytest.mark.usefixtures("kernels")
+@pytest.mark.filterwarnings("ignore:torch.searchsorted.*non-contiguous")
+@pytest.mark.filterwarnings("ignore:There is a performance drop.*glu")
+def test_second_derivatives(case: Case, made: Bijection, direction: str) -> None:
+    """Those of autograd, of torch.func and of finite differences agree; mixed ones with the weights too."""
+    context = context_of(made, 1)
+    x = points(case.data if direction == "forward" else case.latent, 1, seed=5)
+    function = scalar(made, direction, context)
+    by_autograd = torch.autograd.functional.hessian(function, x)
+    by_func = torch.func.hessian(function)(x).detach()
+    torch.testing.assert_close(by_autograd, by_func, rtol=1e-7, atol=1e-7)
+
+    inputs = [p for p in made.parameters() if p.numel()]
+    along = torch.randn(x.shape, generator=torch.Generator().manual_seed(3), dtype=x.dtype)
+
+    def gradients(x: Tensor, create_graph: bool = False) -> list[Tensor]:
+        x = x.detach().requires_grad_()
+        found = torch.autograd.grad(
+            function(x), [x, *inputs], create_graph=create_graph, allow_unused=True, materialize_grads=True
+        )
+        return [x, *found]
+
+    h = 1e-6
+    numeric = [
+        (a - b) / (2 * h)
+        for a, b in zip(gradients(x + h * along)[1:], gradients(x - h * along)[1:], strict=True)
+    ]
+    torch.testing.assert_close(
+        torch.einsum("...ij,ij->...", by_autograd, along), numeric[0], rtol=1e-5, atol=1e-5
+    )
+    # d/dw (along . d/dx) = (along . d/dx) d/dw: what score matching and gradient penalties need.
+    x, slope, *_ = gradients(x, create_graph=True)
+    if inputs and slope.requires_grad:
+        mixed = torch.autograd.grad((slope * along).sum(), inputs, allow_unused=True, materialize_grads=True)
+        torch.testing.assert_close(list(mixed), numeric[1:], rtol=1e-5, atol=1e-5)
+    else:
+        assert all(bool((n.abs() < 1e-5).all()) for n in numeric[1:])
 
 
 @cases

@@ -109,6 +109,24 @@ class TestKernel:
         settings = (2, LOW, HIGH, "circular", 1e-3, 1e-3)
         torch.autograd.gradgradcheck(lambda x, p: spline(x, p, True, settings), (x, params))
 
+    @pytest.mark.parametrize("inverse", [False, True])
+    def test_second_derivatives_with_parameters_that_depend_on_the_values(self, inverse: bool) -> None:
+        """As in an autoregressive flow, where the gradient of x has a path through the parameters."""
+        x, params = problem((3,), 2, "linear", torch.float64)
+        settings = (2, LOW, HIGH, "linear", 1e-3, 1e-3)
+
+        def function(x: Tensor, params: Tensor) -> tuple[Tensor, ...]:
+            return spline(x, params * torch.cos(x.roll(1))[:, None], inverse, settings)
+
+        plain = torch.autograd.grad(sum(t.sum() for t in function(x, params)), (x, params))  # type: ignore
+        graph = torch.autograd.grad(
+            sum(t.sum() for t in function(x, params)),  # type: ignore[arg-type]
+            (x, params),
+            create_graph=True,
+        )
+        torch.testing.assert_close(graph, plain)
+        torch.autograd.gradgradcheck(function, (x, params))
+
     @pytest.mark.filterwarnings("ignore:overflow encountered in exp")  # the interpreter's; not chosen then
     @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
     @pytest.mark.parametrize("tails", TAILS)

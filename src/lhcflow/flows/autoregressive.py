@@ -8,22 +8,21 @@ from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd import forward_ad
+from torch.func import functional_call
 from torch.nn import functional
 
 from ..errors import InputError
 from .bijection import Bijection, in_functorch
-from .incremental import Element, PlanCache, solve, solve_naive
+from .incremental import Element, PlanCache, known, solve, solve_naive
 from .made import MADE
+from .native import differentiate
 from .spline import rational_quadratic
 from .spline_formulas import MIN_BIN, MIN_DERIVATIVE, Tails, check_spline, parameter_count
 
 Fast = Literal["density", "sampling"]
 Degrees = str | Sequence[Sequence[int]]
-
-
-_solve_outside_graph: Any = torch.compiler.disable(solve)
 
 
 class Autoregressive(Bijection):
@@ -35,10 +34,11 @@ class Autoregressive(Bijection):
     -----
     In the fast direction one pass of the network serves all dimensions. In the other one dimension
     follows from the ones before it; :mod:`.incremental` does that for the price of about one pass.
-    Its gradient comes from the inverse function theorem: one differentiable pass at the solution, and
-    in the backward pass the solution of a triangular system by at most ``dim`` vector-Jacobian products
-    (in practice until they change nothing, which takes far fewer). There are no second derivatives.
-    Under ``torch.func`` transforms (vmap, jvp, ...) it runs one full pass per dimension instead.
+    Its gradient comes from the inverse function theorem: the backward pass makes one differentiable pass at
+    the solution and solves a triangular system by at most ``dim`` vector-Jacobian products (in practice
+    until they change nothing, which takes far fewer). A gradient that is to be differentiated again
+    (``create_graph=True``), ``torch.func`` transforms (vmap, jvp, ...) and networks with parts of other
+    classes take one full pass per dimension instead.
     """
 
     element: Element
@@ -98,20 +98,22 @@ class Autoregressive(Bijection):
             result, log_det = self._pass(value, context, inverse)
             return result, log_det.sum(-1)
         if in_functorch() or forward_ad._current_level >= 0:
-            return solve_naive(self.net, self.element, value, context, inverse)
-        run = _solve_outside_graph if torch.compiler.is_compiling() else solve
-        with torch.no_grad():
-            result, log_det = run(self.net, self.element, self._plans, value, context, inverse)
+            return self._solve_naive(value, context, inverse)
+        return _solve_outside_graph(self, value, context, inverse)
+
+    def _solve(self, value: Tensor, context: Tensor | None, inverse: bool) -> tuple[Tensor, Tensor]:
+        """The slow direction, with a gradient where one is wanted."""
         if not torch.is_grad_enabled():
-            return result, log_det
-        inputs = (value, *self.parameters(), *(() if context is None else (context,)))
-        if not any(tensor.requires_grad for tensor in inputs):
-            return result, log_det
-        # The result v solves pass(v) = value: dv = J^-1 (d value - d pass|v).
-        point = result.detach().requires_grad_()
-        image, slope = self._pass(point, context, not inverse)
-        result = _Solution.apply(value - image, result, (point, image, slope.detach().exp()))  # type: ignore
-        return result, -self._pass(result, context, not inverse)[1].sum(-1)
+            return solve(self.net, self.element, self._plans, value, context, inverse)
+        names, weights = zip(*self.named_parameters(), strict=True)
+        if not any(t is not None and t.requires_grad for t in (value, context, *weights)):
+            return solve(self.net, self.element, self._plans, value, context, inverse)
+        if not known(self.net):
+            return self._solve_naive(value, context, inverse)
+        return _Solution.apply(self, inverse, names, value, context, *weights)  # type: ignore[return-value]
+
+    def _solve_naive(self, value: Tensor, context: Tensor | None, inverse: bool) -> tuple[Tensor, Tensor]:
+        return solve_naive(self.net, self.element, value, context, inverse)
 
     def _pass(self, value: Tensor, context: Tensor | None, inverse: bool) -> tuple[Tensor, Tensor]:
         """The fast direction, conditioned on its own input; log-derivatives are (n, dim)."""
@@ -136,28 +138,97 @@ class Autoregressive(Bijection):
         return f"dim={self.dim}, context={self.context}, hidden={self.hidden}{blocks}, fast={self.fast!r}"
 
 
+# What torch.compiler.disable makes, but without importing torch._dynamo before something is compiled.
+_solve_outside_graph: Any = torch._compile._disable_dynamo(Autoregressive._solve)  # pyright: ignore[reportAttributeAccessIssue]
+
+
 class _Solution(torch.autograd.Function):
-    """The solution v of pass(v) = value, as a function of the residual value - pass(v) at fixed v."""
+    """The solution v of pass(v) = value and the log-determinant of value -> v."""
 
     @staticmethod
-    def forward(ctx: Any, residual: Tensor, solution: Tensor, graph: tuple[Tensor, Tensor, Tensor]) -> Tensor:
-        ctx.graph = graph
-        return solution.clone()
+    def forward(
+        ctx: Any,
+        layer: Autoregressive,
+        inverse: bool,
+        names: tuple[str, ...],
+        value: Tensor,
+        context: Tensor | None,
+        *weights: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        result, log_det = solve(layer.net, layer.element, layer._plans, value, context, inverse)
+        ctx.layer, ctx.inverse, ctx.names = layer, inverse, names
+        ctx.save_for_backward(value, context, result, *weights)
+        return result, log_det
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
-        # J^T u = gradient; J is triangular, so that this iteration on its off-diagonal part ends exactly
-        # after `dim` steps, and as soon as nothing is left.
-        point, image, diagonal = ctx.graph
-        tolerance = 4 * torch.finfo(gradient.dtype).eps * gradient.abs().amax(-1, keepdim=True)
-        u = gradient / diagonal
-        for _ in range(point.shape[1] - 1):
-            rest = gradient - torch.autograd.grad(image, point, u, retain_graph=True)[0]
-            if bool((rest.abs() <= tolerance).all()):
-                break
-            u = u + rest / diagonal
-        return u, None, None
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Any, ...]:
+        value, context, result, *weights = ctx.saved_tensors
+        functions = _Functions(ctx.layer, ctx.inverse, ctx.names)
+        if torch.is_grad_enabled():  # create_graph=True
+            return None, None, None, *differentiate(functions.solve, (value, context, *weights), grad_outputs)
+        needed = ctx.needs_input_grad[4:]  # of context and weights
+        grad_result, grad_log_det = grad_outputs
+        with torch.enable_grad():
+            point = result.detach().requires_grad_()
+            others = [
+                t if t is None else t.detach().requires_grad_(need)
+                for t, need in zip((context, *weights), needed, strict=True)
+            ]
+            image, slope = functions.fast(point, *others)  # pyright: ignore[reportArgumentType]
+        # log_det = -sum(slope), which depends on v too.
+        grad_slope = -grad_log_det[:, None].expand_as(slope)
+        (through_slope,) = torch.autograd.grad(slope, point, grad_slope, retain_graph=True)
+        u = _transposed_solution(point, image, slope.detach().exp(), grad_result + through_slope)
+        # pass(v; others) = value: J dv = d value - d pass|v.
+        wanted = [t for t in others if t is not None and t.requires_grad]
+        found = iter(
+            torch.autograd.grad((image, slope), wanted, (-u, grad_slope), allow_unused=True) if wanted else ()
+        )
+        grads = [next(found) if t is not None and t.requires_grad else None for t in others]
+        return None, None, None, u, *grads
+
+
+def _transposed_solution(point: Tensor, image: Tensor, diagonal: Tensor, gradient: Tensor) -> Tensor:
+    """Solve J^T u = gradient for the triangular Jacobian J of ``image`` with respect to ``point``.
+
+    The iteration on the off-diagonal part ends exactly after ``dim`` steps, and as soon as nothing is left.
+    """
+    tolerance = 4 * torch.finfo(gradient.dtype).eps * gradient.abs().amax(-1, keepdim=True)
+    u = gradient / diagonal
+    for _ in range(point.shape[1] - 1):
+        rest = gradient - torch.autograd.grad(image, point, u, retain_graph=True)[0]
+        if bool((rest.abs() <= tolerance).all()):
+            break
+        u = u + rest / diagonal
+    return u
+
+
+class _Functions:
+    """The maps of a layer as functions of values, context and weights."""
+
+    def __init__(self, layer: Autoregressive, inverse: bool, names: tuple[str, ...]) -> None:
+        self.layer, self.inverse, self.names = layer, inverse, names
+
+    def fast(self, value: Tensor, context: Tensor | None, *weights: Tensor) -> tuple[Tensor, Tensor]:
+        return self._call("_pass", weights, value, context, not self.inverse)
+
+    def solve(self, value: Tensor, context: Tensor | None, *weights: Tensor) -> tuple[Tensor, Tensor]:
+        return self._call("_solve_naive", weights, value, context, self.inverse)
+
+    def _call(self, method: str, weights: tuple[Tensor, ...], *arguments: Any) -> tuple[Tensor, Tensor]:
+        given = {f"layer.{name}": weight for name, weight in zip(self.names, weights, strict=True)}
+        return functional_call(_Method(self.layer, method), given, arguments)
+
+
+class _Method(nn.Module):
+    """A method of a layer as ``forward``, which is what ``functional_call`` calls."""
+
+    def __init__(self, layer: Autoregressive, method: str) -> None:
+        super().__init__()
+        self.layer, self.method = layer, method
+
+    def forward(self, *arguments: Any) -> tuple[Tensor, Tensor]:
+        return getattr(self.layer, self.method)(*arguments)
 
 
 class SplineElement(Element):

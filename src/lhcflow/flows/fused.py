@@ -13,11 +13,13 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from .._native import core
 from .bijection import Bijection
+from .conditioner import ACTIVATIONS, Conditioner
 from .coupling import CouplingSpline
-from .native import differentiate, usable
+from .native import differentiate, plain, usable
 from .native_spline import native_settings
 
 NEGATIVE_SLOPE = {"relu": 0.0, "leaky_relu": nn.LeakyReLU().negative_slope}
@@ -78,18 +80,29 @@ def _run_of_fused(
 
 def _fits(layer: CouplingSpline, x: Tensor) -> bool:
     return (
-        type(layer) is CouplingSpline
+        plain(layer, CouplingSpline)
         and not layer.circular
         and not layer.residual
         and layer.activation in NEGATIVE_SLOPE
-        and layer.conditioner.constant is None
-        and not _hooked(layer)
+        and _known(layer)
         and usable(x, *_parameters(layer))
     )
 
 
-def _hooked(layer: nn.Module) -> bool:
-    return any(m._forward_hooks or m._forward_pre_hooks for m in layer.modules())
+def _known(layer: CouplingSpline) -> bool:
+    """Whether the conditioner is the network that the kernel computes, part by part."""
+    net = layer.conditioner
+    linears: list[nn.Linear] = list(net.layers)  # pyright: ignore[reportAssignmentType]
+    if not plain(net, Conditioner) or net.constant is not None or net.residual:
+        return False
+    if not plain(net.activation, ACTIVATIONS[layer.activation]):
+        return False
+    features = net.features + layer.context
+    for linear in linears:
+        if not plain(linear, nn.Linear) or linear.bias is None or linear.weight.shape[1] != features:
+            return False
+        features = linear.weight.shape[0]
+    return features == layer.plain_outputs
 
 
 def _parameters(layer: CouplingSpline) -> list[Tensor]:
@@ -97,6 +110,28 @@ def _parameters(layer: CouplingSpline) -> list[Tensor]:
     for linear in layer.conditioner.layers:
         found += [linear.weight, linear.bias]  # type: ignore[list-item]
     return found
+
+
+class _Twin(nn.Module):
+    """Layers one by one, with whatever weights ``torch.func.functional_call`` puts into them."""
+
+    def __init__(self, layers: list[CouplingSpline]) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(layers)
+
+    def forward(self, x: Tensor, context: Tensor | None, inverse: bool) -> tuple[Tensor, Tensor]:
+        return _one_by_one(list(self.layers), x, context, inverse)  # pyright: ignore[reportArgumentType]
+
+    def names(self) -> list[str]:
+        """Where the tensors of ``_parameters`` lie, in the same order."""
+        layers: list[CouplingSpline] = list(self.layers)  # pyright: ignore[reportAssignmentType]
+        first = [layers.index(layer) for layer in layers]  # a layer may stand in the stack more than once
+        return [
+            f"layers.{i}.conditioner.layers.{j}.{part}"
+            for i, layer in zip(first, layers, strict=True)
+            for j in range(len(layer.conditioner.layers))
+            for part in ("weight", "bias")
+        ]
 
 
 def _apply(
@@ -138,7 +173,13 @@ class _Fused(torch.autograd.Function):
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
         x, conditions, *parameters = ctx.saved_tensors
         if torch.is_grad_enabled():  # create_graph=True
-            again = _one_by_one(ctx.layers, x, conditions if conditions.shape[1] else None, ctx.inverse)
+            twin = _Twin(ctx.layers)
+            names = twin.names()
+
+            def again(x: Tensor, conditions: Tensor, *weights: Tensor) -> tuple[Tensor, Tensor]:
+                arguments = (x, conditions if conditions.shape[1] else None, ctx.inverse)
+                return functional_call(twin, dict(zip(names, weights, strict=True)), arguments)
+
             return None, None, *differentiate(again, (x, conditions, *parameters), grad_outputs)
         parameters = [p.contiguous() for p in parameters]
         grad_x, grad_conditions = (
@@ -162,8 +203,8 @@ def _array(tensor: Tensor) -> Any:
 
 def _spec(layer: CouplingSpline) -> tuple:
     """What the kernel has to know of a layer besides its parameters."""
-    linears = layer.conditioner.layers
-    sizes = (layer.conditioner.features + layer.context, *(linear.out_features for linear in linears))
+    linears: list[nn.Linear] = list(layer.conditioner.layers)  # pyright: ignore[reportAssignmentType]
+    sizes = (linears[0].weight.shape[1], *(linear.weight.shape[0] for linear in linears))
     spline = (layer.bins, layer.low, layer.high, layer.tails, layer.min_bin, layer.min_derivative)
     return layer.mask, layer.context, sizes, spline, layer.domain, layer.activation
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -25,8 +24,8 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 class MaskedLinear(nn.Linear):
     """A linear layer whose weight is zero where ``mask`` (out, in) is.
 
-    The stored weight is masked when it is set or loaded, and its gradient is masked, so that it stays
-    so under any optimiser; without gradients nothing is multiplied.
+    The stored weight is multiplied by the mask wherever it is used. So the layer keeps its mask whatever is
+    written to ``weight``: another initialisation, noise, another file, any optimiser.
     """
 
     mask: Tensor
@@ -34,21 +33,14 @@ class MaskedLinear(nn.Linear):
     def __init__(self, mask: Tensor) -> None:
         super().__init__(mask.shape[1], mask.shape[0])
         self.register_buffer("mask", mask.to(self.weight.dtype), persistent=False)
-        self.apply_mask()
 
-    def apply_mask(self) -> None:
-        """Set the masked weights to zero; needed only after writing to ``weight`` by hand."""
-        with torch.no_grad():
-            self.weight.mul_(self.mask)
-
-    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
-        super()._load_from_state_dict(*args, **kwargs)
-        self.apply_mask()
+    @property
+    def masked_weight(self) -> Tensor:
+        """The weight (out, in) that the layer uses."""
+        return self.weight * self.mask
 
     def forward(self, input: Tensor) -> Tensor:
-        # The product is there for its gradient.
-        weight = self.weight * self.mask if torch.is_grad_enabled() else self.weight
-        return functional.linear(input, weight, self.bias)
+        return functional.linear(input, self.masked_weight, self.bias)
 
 
 class MADE(nn.Module):

@@ -1,8 +1,8 @@
-"""Whether the native kernels can take a call, and what to do about gradients of their gradients."""
+"""Whether the native kernels can take a call, and how gradients of their gradients are computed."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -38,10 +38,62 @@ def _transformed() -> bool:
     return stack is not None or forward_ad._current_level >= 0
 
 
+def plain(module: nn.Module, kind: type[nn.Module]) -> bool:
+    """Whether ``module`` does what the class ``kind`` says, and nothing else.
+
+    Kernels read the weights and not ``forward``. So they may not stand in for a subclass (LoRA, Bayesian or
+    quantised layers, parametrisations), for a module with hooks, or for one whose ``forward`` was replaced.
+
+    Parameters
+    ----------
+    module : nn.Module
+        The part of a network; its own parts are not looked at.
+    kind : type
+        The class that the kernel knows.
+    """
+    return (
+        type(module) is kind
+        and "forward" not in module.__dict__
+        and not (
+            module._forward_hooks
+            or module._forward_pre_hooks
+            or module._backward_hooks
+            or module._backward_pre_hooks
+        )
+        and not nn.modules.module._has_any_global_hook()
+    )
+
+
 def differentiate(
-    outputs: Sequence[Tensor], inputs: Sequence[Tensor], grad_outputs: Sequence[Tensor]
+    function: Callable[..., Sequence[Tensor]],
+    inputs: Sequence[Tensor | None],
+    grad_outputs: Sequence[Tensor],
 ) -> list[Tensor | None]:
-    """Gradients of ``outputs`` that can be differentiated again; None for inputs that need none."""
-    wanted = [t for t in inputs if t.requires_grad]
-    found = iter(torch.autograd.grad(outputs, wanted, grad_outputs, create_graph=True, allow_unused=True))
-    return [next(found) if t.requires_grad else None for t in inputs]
+    """Gradients of ``function(*inputs)`` that can be differentiated again, for a backward pass.
+
+    The function sees an alias of each input. Where one input was computed from another (the parameters of an
+    autoregressive spline from the values), the gradient of the latter would else hold the path through the
+    former, which autograd adds once more by itself.
+
+    Parameters
+    ----------
+    function : callable
+        The operations of torch that the kernel stands for; they return the outputs.
+    inputs : sequence of Tensor or None
+        The arguments.
+    grad_outputs : sequence of Tensor
+        One for each output, of its shape.
+
+    Returns
+    -------
+    list of Tensor or None
+        One for each input; None where none is needed or the outputs don't depend on it.
+    """
+    aliases = [t.view_as(t) if t is not None and t.requires_grad else t for t in inputs]
+    wanted = [a for a in aliases if a is not None and a.requires_grad]
+    outputs = [o for o in zip(function(*aliases), grad_outputs, strict=True) if o[0].requires_grad]
+    if not wanted or not outputs:
+        return [None] * len(inputs)
+    values, gradients = zip(*outputs, strict=True)
+    found = iter(torch.autograd.grad(values, wanted, gradients, create_graph=True, allow_unused=True))
+    return [next(found) if a is not None and a.requires_grad else None for a in aliases]

@@ -42,8 +42,8 @@ class NativeSpline(torch.autograd.Function):
         assert core is not None
         x, params = ctx.saved_tensors
         if torch.is_grad_enabled():  # create_graph=True
-            again = reference(x, params, ctx.inverse, *ctx.settings)
-            return *differentiate(again, (x, params), grad_outputs), None, None
+            twin = lambda x, params: reference(x, params, ctx.inverse, *ctx.settings)  # noqa: E731
+            return *differentiate(twin, (x, params), grad_outputs), None, None
         tensors = [t.detach().contiguous() for t in (x, params, *grad_outputs)]
         grad_x, grad_params = torch.empty_like(tensors[0]), torch.empty_like(tensors[1])
         arrays = [t.numpy() for t in (*tensors, grad_x, grad_params)]

@@ -222,8 +222,8 @@ class TritonSpline(torch.autograd.Function):
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
         x, params = ctx.saved_tensors
         if torch.is_grad_enabled():  # create_graph=True
-            again = reference(x, params, ctx.inverse, *ctx.settings)
-            return *differentiate(again, (x, params), grad_outputs), None, None
+            twin = lambda x, params: reference(x, params, ctx.inverse, *ctx.settings)  # noqa: E731
+            return *differentiate(twin, (x, params), grad_outputs), None, None
         return *_launch(x, params, ctx.inverse, ctx.settings, grad_outputs), None, None
 
 

@@ -115,7 +115,7 @@ def _masked(step: AutoregressiveSpline) -> Iterable[bytes]:
 
 def _rows(layer: Any, rows: np.ndarray, columns: np.ndarray, seen: np.ndarray) -> Iterable[bytes]:
     """The rows of a masked layer in the order ``rows``, each with its first ``seen`` columns."""
-    weight = layer.weight.detach().cpu().numpy()[rows][:, columns]
+    weight = layer.masked_weight.detach().cpu().numpy()[rows][:, columns]
     kept = np.arange(weight.shape[1]) < seen[:, None]
     assert not weight[~kept].any()
     yield _array(seen, "<u4")

@@ -9,7 +9,7 @@ import numpy as np
 
 from ...errors import InputError
 from ...flows import AutoregressiveSpline, Flow, Permutation
-from ...flows.made import MADE
+from ...flows.made import MADE, MaskedLinear
 from .graph import Graph
 
 UNROLLED = 64
@@ -61,7 +61,8 @@ def _made(graph: Graph, net: MADE, x: str, context: str) -> str:
 
 
 def _linear(graph: Graph, layer: Any, x: str) -> str:
-    weight, bias = (p.detach().cpu().numpy() for p in (layer.weight, layer.bias))
+    used = layer.masked_weight if isinstance(layer, MaskedLinear) else layer.weight
+    weight, bias = (p.detach().cpu().numpy() for p in (used, layer.bias))
     return graph.op("Gemm", x, weight, bias, transB=1)
 
 
