@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import errno
+import fcntl
 import hashlib
 import json
 import math
 import os
+import re
 import secrets
 import shutil
 import tomllib
@@ -21,6 +23,8 @@ from .errors import InputError, RunError
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
+# Names of files that `atomic_write` has not finished.
+_UNFINISHED = re.compile(r"\.(.+)\.[0-9a-f]{8}\.tmp", re.DOTALL)
 
 
 @contextmanager
@@ -29,11 +33,14 @@ def atomic_write(path: str | os.PathLike[str], mode: str = "w") -> Iterator[IO[A
 
     It is written beside ``path`` (``.name`` of the yielded file is where, for writers that want a
     name), flushed to disk and renamed. If the body raises, ``path`` is untouched and nothing is left.
+    What an earlier process left there when it was killed is removed.
 
     Parameters
     ----------
-    path : the file; an existing one is replaced, a symbolic link is followed.
-    mode : "w" for text (UTF-8) or "wb" for bytes.
+    path : str or path-like
+        The file; an existing one is replaced, a symbolic link is followed.
+    mode : str
+        "w" for text (UTF-8) or "wb" for bytes, which can be read back too.
 
     Raises
     ------
@@ -58,13 +65,14 @@ def atomic_write(path: str | os.PathLike[str], mode: str = "w") -> Iterator[IO[A
         raise InputError(f"can't write {path}: the folder {target.parent} does not exist, create it first")
     if target.exists() and not target.is_file():
         raise InputError(f"can't write {path}: it exists and is no regular file, choose another name")
+    sweep(target.parent, target.name)
     beside = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
     try:
-        with open(beside, mode.replace("w", "x"), encoding=None if "b" in mode else "utf-8") as file:
+        with _locked(beside, mode) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.replace(beside, target)
+            os.replace(beside, target)
         _sync_folder(target.parent)
     except OSError as error:
         if error.errno in _FULL:
@@ -74,6 +82,47 @@ def atomic_write(path: str | os.PathLike[str], mode: str = "w") -> Iterator[IO[A
         raise
     finally:
         beside.unlink(missing_ok=True)
+
+
+def sweep(folder: Path, name: str | None = None) -> None:
+    """Remove what processes that were killed in `atomic_write` have left in a folder.
+
+    A process that writes holds a lock on its file, which ends with the process: a file without a lock
+    belongs to nobody. On a file system without locks nothing is removed.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder; one that does not exist holds nothing.
+    name : str, optional
+        Only what was to become a file of this name.
+    """
+    for file in folder.glob(".*.tmp"):
+        match = _UNFINISHED.fullmatch(file.name)
+        if match is None or name not in (None, match[1]):
+            continue
+        try:
+            with open(file, "rb") as handle:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                file.unlink(missing_ok=True)
+        except OSError:  # in use, of another user, or removed by another process meanwhile
+            continue
+
+
+def _locked(path: Path, mode: str) -> IO[Any]:
+    """Create a file and lock it until it is closed; again if `sweep` has removed it before the lock."""
+    while True:
+        encoding = None if "b" in mode else "utf-8"
+        file = open(path, mode.replace("w", "x") + "+", encoding=encoding)  # noqa: SIM115
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if path.exists():
+                return file
+        except BlockingIOError:
+            path.unlink(missing_ok=True)
+        except OSError:  # a file system without locks
+            return file
+        file.close()
 
 
 def write_json(path: str | os.PathLike[str], value: Any) -> None:

@@ -12,12 +12,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InputError
-from ..files import atomic_write
 from .features import FEATURES, JetColumns, jet_features
 
 Array = NDArray[np.float64]
 
-_FORMAT = "lhcflow events 1"
+_FORMAT, _JETS = "lhcflow events 1", "lhcflow jets 1"
+_LABEL, _WEIGHT = "label", "weight"
+_WEIGHTS = (_WEIGHT, "weights", "mc_weight", "event_weight", "eventWeight", "genWeight", "sample_weight")
+"""Columns that are read as weights, under the names that event files of experiments and generators use."""
+_MOST_NAMED = 6
 _MASSES = ("mJ1", "mJ2", "dmJ")
 
 
@@ -27,16 +30,21 @@ class Events:
 
     Parameters
     ----------
-    features : (n, d), float64.
-    m : (n,) resonant mass in TeV.
-    names : names of the d features; ``x0``, ``x1``, ... if not given.
-    label : (n,) 1 for signal and 0 for background, or None if unknown.
-    weight : (n,) weights of the events, or None if all are 1.
+    features : array
+        Of shape (n, d), float64.
+    m : array
+        Resonant mass in TeV, (n,) or (n, 1).
+    names : sequence of str
+        Names of the d features; ``x0``, ``x1``, ... if not given.
+    label : array or None
+        1 for signal and 0 for background, (n,) or (n, 1), numbers or booleans; None if unknown.
+    weight : array or None
+        Weights of the events, (n,) or (n, 1); None if all are 1.
 
     Raises
     ------
     InputError
-        For shapes that do not fit, values that are not finite, labels that are not 0 or 1.
+        For shapes that do not fit, text, values that are not finite, and labels that are not 0 or 1.
 
     Examples
     --------
@@ -61,8 +69,8 @@ class Events:
         label: ArrayLike | None = None,
         weight: ArrayLike | None = None,
     ) -> None:
-        x = np.ascontiguousarray(features, dtype=float)
-        mass = np.ascontiguousarray(m, dtype=float)
+        x = np.ascontiguousarray(_numbers(features, "features"))
+        mass = np.ascontiguousarray(column(_numbers(m, "masses")))
         if x.ndim != 2 or mass.shape != x.shape[:1]:
             raise InputError(
                 f"events need features (n, d) and masses (n,), got shapes {x.shape} and {mass.shape}"
@@ -71,7 +79,7 @@ class Events:
         if len(names) != x.shape[1] or len(set(names)) != len(names):
             raise InputError(f"{x.shape[1]} features need as many different names, got {', '.join(names)}")
         labels = None if label is None else _labels(label, len(x))
-        weights = None if weight is None else np.ascontiguousarray(weight, dtype=float)
+        weights = None if weight is None else np.ascontiguousarray(column(_numbers(weight, "weights")))
         if weights is not None and weights.shape != mass.shape:
             raise InputError(f"{len(x)} events need as many weights, got shape {weights.shape}")
         columns = {**dict(zip(names, x.T, strict=True)), "m": mass}
@@ -184,37 +192,45 @@ def read_events(
 ) -> Events:
     """Read events from an HDF5 file.
 
-    Three layouts are understood: files of :meth:`Events.write`; jets with the :data:`JetColumns`, as
-    ``lhcflow bumphunt simulate`` writes them; and data frames of pandas ("fixed" or "table") with these
-    columns, as the LHC Olympics features file (Zenodo 4536377).
+    Four layouts are understood: files of `Events.write`; jets with the `JetColumns`, as ``lhcflow bumphunt
+    simulate`` writes them; data frames of pandas ("fixed" or "table", in any group) with these columns, as the
+    LHC Olympics features file (Zenodo 4536377); and data sets with the names of these columns. Only columns
+    that the features need are read, and ``label`` and weights where there are any.
 
     Parameters
     ----------
-    path : the file.
-    features : names of features, see :func:`jet_features`; by default :data:`FEATURES` for jets and
-        all that are stored for the first layout.
-    key : name of the data frame if a file has several.
+    path : path-like
+        The file.
+    features : sequence of str or None
+        Names of features, see `jet_features`; by default `FEATURES` for jets and all that are stored for the
+        first layout.
+    key : str or None
+        Name of the data frame if a file has several.
 
     Raises
     ------
     InputError
-        If the file is missing or broken, has another layout, lacks columns or holds values that are not
-        finite.
+        If the file is missing or broken, has another layout, holds no events, lacks columns, or holds values
+        that are not finite, text in place of numbers, labels other than 0 and 1, or placeholders for missing
+        values (such as -999, or a negative N-subjettiness).
     """
-    with _opened(path) as file:
-        return _read(file, os.fspath(path), features, key)
+    with hdf5.opened(path) as file:
+        events = _read(file, os.fspath(path), features, key)
+    if not len(events):
+        raise InputError(f"{path} holds no events")
+    return events
 
 
 def read_jets(path: str | os.PathLike[str], key: str | None = None) -> dict[str, NDArray[Any]]:
-    """Read the jets behind the events: :data:`JetColumns`, and ``label`` and ``weight`` where there are any.
+    """Read the jets behind the events: `JetColumns`, and ``label`` and ``weight`` where there are any.
 
     Raises
     ------
     InputError
-        As :func:`read_events`, and for files that hold features only.
+        As `read_events`, and for files that hold features only.
     """
-    with _opened(path) as file:
-        return _read_jets(file, os.fspath(path), key)
+    with hdf5.opened(path) as file:
+        return _read_jets(file, os.fspath(path), key, JetColumns)
 
 
 def write_jets(
@@ -232,9 +248,6 @@ def write_jets(
     )
 
 
-_JETS = "lhcflow jets 1"
-
-
 def write_hdf5(
     path: str | os.PathLike[str],
     layout: str,
@@ -243,76 +256,129 @@ def write_hdf5(
     attributes: Mapping[str, Any] | None,
 ) -> None:
     """Write compressed columns (None is left out) and attributes as an HDF5 file, atomically."""
-    import h5py
+    from ..hdf5 import atomic_hdf5
 
-    with atomic_write(path, "wb") as handle, h5py.File(handle, "w") as file:
+    with atomic_hdf5(path) as file:
         for name, column in columns.items():
             if column is not None:
                 file.create_dataset(name, data=column, compression="gzip", shuffle=True, chunks=True)
         file.attrs.update({"layout": layout, **layout_attributes, **(attributes or {})})
 
 
-@contextmanager
-def _opened(path: str | os.PathLike[str]) -> Iterator[Any]:
-    import h5py
-
-    try:
-        with h5py.File(path, "r") as file:
-            yield file
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist") from None
-    except OSError as error:
-        raise InputError(f"can't read {path}: {error}") from None
+def column(values: NDArray[Any]) -> NDArray[Any]:
+    """One number per event (n,) from (n,) or from a column (n, 1)."""
+    return values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
 
 
 def _read(file: Any, path: str, features: Sequence[str] | None, key: str | None) -> Events:
     if _layout(file) == _FORMAT:
-        missing = [n for n in ("features", "m") if n not in file]
-        if missing:
-            raise InputError(f"{path} lacks {', '.join(missing)}")
-        names = [n.decode() if isinstance(n, bytes) else str(n) for n in file.attrs["names"]]
-        optional = {n: file[n][()] for n in ("label", "weight") if n in file}
-        events = Events(file["features"][()], file["m"][()], names, **optional)
-        return events if features is None else events.select(features)
-    jets = _read_jets(file, path, key)
+        stored = _data_sets(file, path, ("features", "m"), (_LABEL, _WEIGHT))
+        if "names" not in file.attrs:
+            raise InputError(f"{path} lacks the attribute names, the names of the features")
+        names = [n.decode() if isinstance(n, bytes) else str(n) for n in np.atleast_1d(file.attrs["names"])]
+        events = _events(path, stored["features"], stored["m"], names, stored)
+        events = events if features is None else events.select(features)
+        check_features(dict(zip(events.names, events.features.T, strict=True)), events.m, path)
+        return events
     names = FEATURES if features is None else tuple(features)
-    for name, column in jets.items():
-        bad = np.count_nonzero(~np.isfinite(column))
+    needed = required_columns(names)
+    jets = _read_jets(file, path, key, needed)
+    for name, values in jets.items():
+        bad = np.count_nonzero(~np.isfinite(values))
         if bad:
-            raise InputError(f"{path}: {bad} of {len(column)} values of {name} are NaN or infinite")
+            raise InputError(f"{path}: {bad} of {len(values)} values of {name} are NaN or infinite")
+    check_jets({name: jets[name] for name in needed}, path)
     x, m = jet_features(jets, names)
-    return Events(x, m, names, jets.get("label"), jets.get("weight"))
+    return _events(path, x, m, names, jets)
 
 
-def _read_jets(file: Any, path: str, key: str | None) -> dict[str, NDArray[Any]]:
+def _events(path: str, x: Any, m: Any, names: Sequence[str], columns: Mapping[str, NDArray[Any]]) -> Events:
+    """Events with the labels and weights among the columns; errors name the file."""
+    try:
+        return Events(x, m, names, columns.get(_LABEL), columns.get(_WEIGHT))
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+def _read_jets(file: Any, path: str, key: str | None, needed: Sequence[str]) -> dict[str, NDArray[Any]]:
     from .pandas_hdf import frames, read_frame
 
-    layout = _layout(file)
-    if layout == _JETS:
-        columns = {name: np.asarray(file[name][()]) for name in file}
-    elif layout == _FORMAT:
+    if _layout(file) == _FORMAT:
         raise InputError(f"{path} holds features and no jets")
+    if _layout(file) == _JETS or (key is None and all(name in file for name in needed)):
+        columns, there = _data_sets(file, path, (), (*needed, _LABEL, *_WEIGHTS)), list(file)
     else:
-        found = frames(file) if key is None else [key]
-        if len(found) != 1 or found[0] not in file:
-            known = frames(file)
-            what = f"the data frames {', '.join(known)}: choose one by key" if known else "no data frame"
-            raise InputError(f"{path} is no file of lhcflow and has {what}")
-        columns = read_frame(file[found[0]])
-    missing = [c for c in JetColumns if c not in columns]
+        frame = read_frame(_chosen_frame(file, path, key, frames(file)), (*needed, _LABEL, *_WEIGHTS))
+        columns, there = frame.columns, frame.names
+    missing = [c for c in needed if c not in columns]
     if missing:
-        raise InputError(f"{path} lacks the columns {', '.join(missing)}")
-    return columns
+        some = f"{', '.join(there[:_MOST_NAMED])}{', ...' if len(there) > _MOST_NAMED else ''}"
+        raise InputError(f"{path} lacks the columns {', '.join(missing)}: it has {some or 'none'}")
+    named = [name for name in _WEIGHTS if name in columns and not np.all(columns[name] == 1)]
+    if len(named) > 1:
+        raise InputError(f"{path} has several columns of weights ({', '.join(named)}): leave one")
+    weight = {_WEIGHT: columns[named[0]]} if named else {}
+    return {name: v for name, v in columns.items() if name not in _WEIGHTS} | weight
+
+
+def _chosen_frame(file: Any, path: str, key: str | None, known: Sequence[str]) -> Any:
+    """The data frame of this name, or the only one."""
+    if key is not None:
+        if (found := hdf5.item(file, key)) is None:
+            names = f"the data frames {', '.join(known)}" if known else "no data frame"
+            raise InputError(f"{path} has no {key}, it has {names}")
+        if "pandas_type" not in found.attrs:
+            raise InputError(f"{key} of {path} is no data frame of pandas")
+        return found
+    if len(known) > 1:
+        raise InputError(f"{path} has the data frames {', '.join(known)}: choose one by key")
+    if not known:
+        for name in file:
+            hdf5.item(file, name)  # a link to nowhere may be the reason
+        raise InputError(f"{path} is no file of lhcflow and has no data frame of pandas")
+    return file[known[0]]
+
+
+def _data_sets(
+    file: Any, path: str, needed: Iterable[str], optional: Iterable[str]
+) -> dict[str, NDArray[Any]]:
+    """Data sets of the file by their names."""
+    found = {}
+    for name in (*needed, *optional):
+        data_set = hdf5.item(file, name)
+        if data_set is not None:
+            found[name] = hdf5.values(data_set)
+        elif name in needed:
+            raise InputError(f"{path} lacks {name}")
+    lengths = {len(column) if column.ndim else -1 for column in found.values()}
+    if len(lengths) > 1 or -1 in lengths:
+        sizes = ", ".join(f"{name} {column.shape}" for name, column in found.items())
+        raise InputError(f"{path}: the columns differ in their numbers of events: {sizes}")
+    return {name: v if name == "features" else column(v) for name, v in found.items()}
 
 
 def _layout(file: Any) -> str:
-    return str(file.attrs.get("layout", ""))
+    layout = file.attrs.get("layout", "")
+    return layout.decode(errors="replace") if isinstance(layout, bytes) else str(layout)
+
+
+def _numbers(values: Any, what: str) -> Array:
+    try:
+        return hdf5.numbers(values)
+    except InputError as error:
+        raise InputError(f"{what} of events: {error}") from None
 
 
 def _labels(label: ArrayLike, n: int) -> NDArray[np.int8]:
-    values = np.asarray(label)
+    values = column(np.asarray(label))
+    try:
+        values = hdf5.numbers(values, values.dtype if values.dtype.kind in "biuf" else float)
+    except InputError as error:
+        raise InputError(f"labels: {error}; give 1 for signal and 0 for background") from None
     if values.shape != (n,):
         raise InputError(f"{n} events need as many labels, got shape {values.shape}")
-    if not np.isin(values, (0, 1)).all():
-        raise InputError("labels are 0 (background) or 1 (signal)")
+    others = np.unique(values[~np.isin(values, (0, 1))])
+    if others.size:
+        some = f"{', '.join(f'{v:g}' for v in others[:3])}{', ...' if others.size > 3 else ''}"
+        raise InputError(f"labels are 0 (background) or 1 (signal), but some are {some}")
     return values.astype(np.int8)

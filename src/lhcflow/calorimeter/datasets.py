@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from ..errors import InputError
-from ..files import atomic_write
+from ..hdf5 import atomic_hdf5
 from .geometries import by_voxels, geometry
 from .geometry import Geometry
 from .showers import Showers
@@ -182,8 +182,7 @@ class ShowerWriter:
     ) -> None:
         self.geometry = geometry
         self._stack = ExitStack()
-        target = self._stack.enter_context(atomic_write(path, "wb"))
-        self._file = self._stack.enter_context(h5py.File(target.name, "w"))
+        self._file = self._stack.enter_context(atomic_hdf5(path))
         self._file.attrs.update(description or {})
         self._compression = compression
         self._length = 0
@@ -215,6 +214,7 @@ class ShowerWriter:
         else:
             self._add("showers", showers.voxels)
             self._add("incident_energies", showers.energy[:, None])
+        self._file.check()
 
     def _add(self, name: str, values: np.ndarray) -> None:
         if name not in self._file:

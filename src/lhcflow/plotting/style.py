@@ -5,6 +5,7 @@ Figures are built without pyplot, so that no backend is chosen and no global set
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,8 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+
+from ..files import atomic_write
 
 COLUMN = 3.4
 """Width in inches of one column of a two-column paper."""
@@ -102,14 +105,28 @@ def colour(name: str, position: int = 0) -> str:
 
 
 def save(figure: Figure, path: str | Path) -> None:
-    """Write ``figure`` to ``path``; the suffix (pdf, svg, png) chooses the format.
+    """Write a figure to a file, atomically; the file carries no date, so that equal figures are equal files.
 
-    The file carries no date, so that equal figures are equal files.
+    Parameters
+    ----------
+    figure : Figure
+        What is drawn.
+    path : str or Path
+        The file; its ending (pdf, svg, png) chooses the format.
+
+    Raises
+    ------
+    InputError, RunError
+        As of `lhcflow.files.atomic_write`, which see: the folder is missing, the disk is full.
     """
     path = Path(path)
     dated = {".svg": "Date", ".pdf": "CreationDate"}.get(path.suffix)
+    # Drawn in memory: matplotlib's writers do not get over a full disk.
+    drawn = io.BytesIO()
     with style():
-        figure.savefig(path, metadata={dated: None} if dated else None)
+        figure.savefig(drawn, format=path.suffix[1:] or "png", metadata={dated: None} if dated else None)
+    with atomic_write(path, "wb") as file:
+        file.write(drawn.getbuffer())
 
 
 def ratio_panels(

@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from ...files import atomic_write
+
 
 def simulate_block(
     particle: str, showers: int, energy: tuple[float, float], seed: int, block: int, cut: float, physics: str
@@ -104,9 +106,8 @@ def main() -> None:
     task = json.loads(sys.argv[1])
     path = task.pop("path")
     block = simulate_block(**task)
-    with open(path + ".tmp", "wb") as file:
+    with atomic_write(path, "wb") as file:
         np.savez(file, **block)  # type: ignore[arg-type]
-    os.replace(path + ".tmp", path)
     sys.stdout.flush()
     # Geant4's tear-down crashes after objects that Python made.
     os._exit(0)
