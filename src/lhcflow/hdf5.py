@@ -1,16 +1,22 @@
-"""HDF5 files that are whole or absent, on a full disk too, and errors of reading as one line."""
+"""HDF5 files that are whole or absent, on a full disk too, and read with one line for whatever is wrong."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import IO, Any
 
 import h5py
+import numpy as np
+from numpy.typing import NDArray
 
 from .errors import InputError
 from .files import atomic_write
+
+_DEEPEST = 16
+"""Groups inside each other that are searched: a link to a group above would be followed for ever."""
 
 # What h5py raises for damaged files, links that lead nowhere, unknown filters and types.
 _DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError, MemoryError)
@@ -57,6 +63,120 @@ def reading(path: str | os.PathLike[str]) -> Iterator[None]:
         raise InputError(f"there is no file {os.fspath(path)}") from None
     except _DAMAGE as error:
         raise InputError(f"{os.fspath(path)} is not a readable HDF5 file: {_line(error)}") from None
+
+
+@contextmanager
+def opened(path: str | os.PathLike[str]) -> Iterator[h5py.File]:
+    """An HDF5 file that is open for reading.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, no HDF5 file, or damaged; the last also while it is read.
+    """
+    if not os.path.exists(path):
+        raise InputError(f"{os.fspath(path)} does not exist")
+    if os.path.isdir(path):
+        raise InputError(f"{os.fspath(path)} is a folder: give a file")
+    with reading(path), h5py.File(path, "r") as file:
+        yield file
+
+
+def item(group: h5py.Group, name: str) -> Any:
+    """The group or data set called ``name`` in a group; None if there is none.
+
+    Raises
+    ------
+    InputError
+        If the name is a link to something that does not exist.
+    """
+    try:
+        return group[name]
+    except (KeyError, OSError):
+        pass
+    parts = name.strip("/").split("/")
+    for i in range(len(parts)):
+        # A link to nowhere has a place of its own in the file, other than a name that is not there.
+        place = "/".join(parts[: i + 1])
+        try:
+            link = group.get(place, getlink=True)
+        except (KeyError, OSError):
+            return None
+        goal = getattr(link, "path", None)
+        if goal is not None and place not in group:
+            file = getattr(link, "filename", None)
+            where = goal if file is None else f"{goal} of the file {file}"
+            raise InputError(
+                f"{group.file.filename}: {place} is a link to {where}, which does not exist: "
+                "copy the data in place of the link"
+            )
+    return None
+
+
+def groups(group: h5py.Group, depth: int = 0) -> Iterator[h5py.Group]:
+    """All groups below a group that can be reached; links to nowhere are passed over."""
+    for name in group:
+        try:
+            inner = group[name]
+        except (KeyError, OSError):
+            continue
+        if isinstance(inner, h5py.Group):
+            yield inner
+            if depth < _DEEPEST:
+                yield from groups(inner, depth + 1)
+
+
+def stored(dataset: Any, field: str | None = None) -> NDArray[Any]:
+    """All of a data set, or of one field of a compound one.
+
+    Raises
+    ------
+    InputError
+        If it is no data set, is compressed with a filter that is not installed, or takes its values from a
+        file that is missing.
+    """
+    where = f"{dataset.name} of {dataset.file.filename}"
+    if not isinstance(dataset, h5py.Dataset):
+        raise InputError(f"{where} is a group and no data set")
+    _check_filters(dataset, where)
+    if dataset.is_virtual:
+        # HDF5 itself fills in zeros for a missing file.
+        folder = Path(dataset.file.filename).parent
+        for source in dataset.virtual_sources():
+            if source.file_name != "." and not (folder / source.file_name).is_file():
+                raise InputError(f"{where} takes its values from {source.file_name}, which does not exist")
+    return np.asarray(dataset[()] if field is None else dataset.fields(field)[()])
+
+
+def values(dataset: Any, field: str | None = None) -> NDArray[Any]:
+    """All numbers of a data set, as `stored`; InputError for text and other types too."""
+    kind = getattr(dataset, "dtype", None)
+    if kind is not None:
+        kind = (kind if field is None else kind[field]).base
+        if kind.kind not in "biuf":
+            raise InputError(f"{dataset.name} of {dataset.file.filename} holds {_kind(kind)} and no numbers")
+    return stored(dataset, field)
+
+
+def _kind(dtype: np.dtype[Any]) -> str:
+    words = {"S": "text", "U": "text", "O": "text", "V": "records", "c": "complex numbers"}
+    return words.get(dtype.kind, str(dtype))
+
+
+def _check_filters(dataset: h5py.Dataset, where: str) -> None:
+    settings = dataset.id.get_create_plist()
+    for i in range(settings.get_nfilters()):
+        code, _, _, label = settings.get_filter(i)
+        if h5py.h5z.filter_avail(code):
+            continue
+        with suppress(ImportError):
+            import hdf5plugin  # noqa: F401  # pyright: ignore[reportMissingImports]
+        if not h5py.h5z.filter_avail(code):
+            name = label.decode(errors="replace") if label else "a filter"
+            raise InputError(
+                f"{where} is compressed with {name} (HDF5 filter {code}), which h5py can't read alone: "
+                "pip install hdf5plugin, or write the file with gzip (pandas: complib='zlib')"
+            )
 
 
 class _Steady:

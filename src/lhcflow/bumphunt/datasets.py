@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .. import hdf5
 from ..errors import InputError
-from .features import FEATURES, JetColumns, jet_features
+from .features import FEATURES, JetColumns, jet_features, required_columns
+from .placeholders import check_features, check_jets
 
 Array = NDArray[np.float64]
 
@@ -70,7 +71,7 @@ class Events:
         weight: ArrayLike | None = None,
     ) -> None:
         x = np.ascontiguousarray(_numbers(features, "features"))
-        mass = np.ascontiguousarray(column(_numbers(m, "masses")))
+        mass = np.ascontiguousarray(one_column(_numbers(m, "masses")))
         if x.ndim != 2 or mass.shape != x.shape[:1]:
             raise InputError(
                 f"events need features (n, d) and masses (n,), got shapes {x.shape} and {mass.shape}"
@@ -79,7 +80,7 @@ class Events:
         if len(names) != x.shape[1] or len(set(names)) != len(names):
             raise InputError(f"{x.shape[1]} features need as many different names, got {', '.join(names)}")
         labels = None if label is None else _labels(label, len(x))
-        weights = None if weight is None else np.ascontiguousarray(column(_numbers(weight, "weights")))
+        weights = None if weight is None else np.ascontiguousarray(one_column(_numbers(weight, "weights")))
         if weights is not None and weights.shape != mass.shape:
             raise InputError(f"{len(x)} events need as many weights, got shape {weights.shape}")
         columns = {**dict(zip(names, x.T, strict=True)), "m": mass}
@@ -193,9 +194,9 @@ def read_events(
     """Read events from an HDF5 file.
 
     Four layouts are understood: files of `Events.write`; jets with the `JetColumns`, as ``lhcflow bumphunt
-    simulate`` writes them; data frames of pandas ("fixed" or "table", in any group) with these columns, as the
-    LHC Olympics features file (Zenodo 4536377); and data sets with the names of these columns. Only columns
-    that the features need are read, and ``label`` and weights where there are any.
+    simulate`` writes them; data frames of pandas ("fixed" or "table", in any group) with these columns, as
+    the LHC Olympics features file (Zenodo 4536377); and data sets with the names of these columns. Only
+    columns that the features need are read, and ``label`` and weights where there are any.
 
     Parameters
     ----------
@@ -265,7 +266,7 @@ def write_hdf5(
         file.attrs.update({"layout": layout, **layout_attributes, **(attributes or {})})
 
 
-def column(values: NDArray[Any]) -> NDArray[Any]:
+def one_column(values: NDArray[Any]) -> NDArray[Any]:
     """One number per event (n,) from (n,) or from a column (n, 1)."""
     return values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
 
@@ -331,7 +332,7 @@ def _chosen_frame(file: Any, path: str, key: str | None, known: Sequence[str]) -
             raise InputError(f"{key} of {path} is no data frame of pandas")
         return found
     if len(known) > 1:
-        raise InputError(f"{path} has the data frames {', '.join(known)}: choose one by key")
+        raise InputError(f"{path} has the data frames {', '.join(known)}: choose one with key (--key)")
     if not known:
         for name in file:
             hdf5.item(file, name)  # a link to nowhere may be the reason
@@ -354,7 +355,7 @@ def _data_sets(
     if len(lengths) > 1 or -1 in lengths:
         sizes = ", ".join(f"{name} {column.shape}" for name, column in found.items())
         raise InputError(f"{path}: the columns differ in their numbers of events: {sizes}")
-    return {name: v if name == "features" else column(v) for name, v in found.items()}
+    return {name: v if name == "features" else one_column(v) for name, v in found.items()}
 
 
 def _layout(file: Any) -> str:
@@ -363,18 +364,21 @@ def _layout(file: Any) -> str:
 
 
 def _numbers(values: Any, what: str) -> Array:
+    array = np.asarray(values)
     try:
-        return hdf5.numbers(values)
-    except InputError as error:
-        raise InputError(f"{what} of events: {error}") from None
+        return array.astype(float, copy=False)
+    except (TypeError, ValueError):
+        raise InputError(f"the {what} of events must be numbers, got {array.dtype}") from None
 
 
 def _labels(label: ArrayLike, n: int) -> NDArray[np.int8]:
-    values = column(np.asarray(label))
-    try:
-        values = hdf5.numbers(values, values.dtype if values.dtype.kind in "biuf" else float)
-    except InputError as error:
-        raise InputError(f"labels: {error}; give 1 for signal and 0 for background") from None
+    values = one_column(np.asarray(label))
+    if values.dtype.kind in "OSU":
+        # Numbers kept as objects are numbers; text that looks like numbers is text.
+        if not all(isinstance(v, int | float | np.number | np.bool_) for v in values.ravel()):
+            some = ", ".join(sorted({repr(str(v)) for v in values.ravel()[:1000]})[:_MOST_NAMED])
+            raise InputError(f"labels are text ({some}): give 1 for signal and 0 for background")
+        values = values.astype(float)
     if values.shape != (n,):
         raise InputError(f"{n} events need as many labels, got shape {values.shape}")
     others = np.unique(values[~np.isin(values, (0, 1))])
