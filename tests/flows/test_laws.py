@@ -371,6 +371,7 @@ def test_create_graph_changes_no_gradient(case: Case, made: Bijection, direction
 @pytest.mark.parametrize("direction", ["forward", "inverse"])
 @pytest.mark.usefixtures("kernels")
 @pytest.mark.filterwarnings("ignore:torch.searchsorted.*non-contiguous")
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")  # torch's own
 @pytest.mark.filterwarnings("ignore:There is a performance drop.*glu")
 def test_second_derivatives(case: Case, made: Bijection, direction: str) -> None:
     """Those of autograd, of torch.func and of finite differences agree; mixed ones with the weights too."""

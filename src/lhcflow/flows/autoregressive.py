@@ -99,7 +99,8 @@ class Autoregressive(Bijection):
             return result, log_det.sum(-1)
         if in_functorch() or forward_ad._current_level >= 0:
             return self._solve_naive(value, context, inverse)
-        return _solve_outside_graph(self, value, context, inverse)
+        run = _solve_outside_graph if torch.compiler.is_compiling() else Autoregressive._solve
+        return run(self, value, context, inverse)
 
     def _solve(self, value: Tensor, context: Tensor | None, inverse: bool) -> tuple[Tensor, Tensor]:
         """The slow direction, with a gradient where one is wanted."""

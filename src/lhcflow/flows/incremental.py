@@ -10,37 +10,18 @@ On the CPU that is one native call. On CUDA it is many small kernels, which :mod
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from .. import _native
 from .graphed import Graphs
 from .made import ACTIVATIONS, MADE, MaskedLinear
 from .native import plain, usable
-
-FEW_ROWS = 32
-"""Rows of a call below which comparing all weights takes more than some 5 % of its time."""
-
-
-class _Steps:
-    """Counts the steps of all optimisers: fused ones change weights without a new version."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        register_optimizer_step_post_hook(self._add)
-
-    def _add(self, *_: Any) -> None:
-        self.count += 1
-
-
-_steps = _Steps()
+from .versions import FEW_ROWS, Kept, fingerprint, trusting, versions
 
 
 class Element:
@@ -191,61 +172,26 @@ class Plan:
         return result.T.contiguous(), log_det.sum(0)
 
 
-class PlanCache:
-    """The plan of one network, until its weights change.
-
-    The weights are compared by their product with a fixed vector, which reads each of them once. Beside a
-    call with few rows that takes long, so in ``eval()`` mode a call with fewer than ``FEW_ROWS`` rows only asks
-    whether autograd's version of a weight has changed or an optimiser has made a step. There, and only there,
-    writing to ``weight.data`` goes unnoticed: call ``eval()`` again after it, which forgets the plan.
-    """
-
-    def __init__(self) -> None:
-        self.clear()
+class PlanCache(Kept):
+    """The plan of one network, until its weights change: see `versions.trusting` for how that is noticed."""
 
     def clear(self) -> None:
-        self._versions: tuple[Any, ...] | None = None
-        self._print: Tensor | None = None
-        self._plan: Plan | None = None
+        super().clear()
+        self.print: Tensor | None = None
 
     def get(self, net: MADE, element: Element, rows: int = FEW_ROWS) -> Plan:
         """The plan for a call with ``rows`` rows."""
         # As net.parameters(), which takes longer than everything else here.
         parts = (*net.layers._modules.values(), net.final, *net.context_layers._modules.values())
         weights: list[Any] = [weight for part in parts for weight in part._parameters.values()]  # type: ignore[union-attr]
-        versions = None
-        if not any(w.is_inference() for w in weights):  # these carry no version
-            versions = (_steps.count, *((w.data_ptr(), w._version) for w in weights))
-        trusted = rows < FEW_ROWS and not net.training and versions is not None
-        if trusted and versions == self._versions and self._plan is not None:
-            return self._plan
+        current = versions(weights)
+        if trusting(net, rows) and current is not None and current == self.versions:
+            return self.value
         found = fingerprint(weights)
-        if self._plan is None or self._print is None or not _same(found, self._print):
-            self._plan = Plan(net, element)
-        self._versions, self._print = versions, found
-        return self._plan
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> PlanCache:
-        return PlanCache()
-
-    def __reduce__(self) -> tuple[type[PlanCache], tuple[()]]:
-        return PlanCache, ()
-
-
-def fingerprint(weights: Sequence[Tensor]) -> Tensor:
-    """Numbers that change with any of ``weights`` (matrices and vectors) by more than their rounding."""
-    parts = [
-        w.detach() if w.ndim == 1 else w.detach() @ _probe(w.shape[1], w.dtype, w.device) for w in weights
-    ]
-    return torch.cat(parts)
-
-
-@lru_cache(maxsize=64)
-def _probe(size: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """A fixed vector without symmetry, so that columns that change places are noticed."""
-    with torch.inference_mode(False):
-        values = torch.rand(size, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-        return (0.5 + values).to(dtype).to(device)
+        if self.print is None or not _same(found, self.print):
+            self.value = Plan(net, element)
+        self.versions, self.print = current, found
+        return self.value
 
 
 def _same(one: Tensor, other: Tensor) -> bool:

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..errors import InputError
+from .native import eager
+from .versions import Kept, trusting, versions
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -33,6 +35,7 @@ class MaskedLinear(nn.Linear):
     def __init__(self, mask: Tensor) -> None:
         super().__init__(mask.shape[1], mask.shape[0])
         self.register_buffer("mask", mask.to(self.weight.dtype), persistent=False)
+        self._kept = Kept()
 
     @property
     def masked_weight(self) -> Tensor:
@@ -40,7 +43,20 @@ class MaskedLinear(nn.Linear):
         return self.weight * self.mask
 
     def forward(self, input: Tensor) -> Tensor:
-        return functional.linear(input, self.masked_weight, self.bias)
+        return functional.linear(input, self._weight_for(input), self.bias)
+
+    def _weight_for(self, input: Tensor) -> Tensor:
+        """The masked weight, which calls with few rows and without gradient make once."""
+        if torch.is_grad_enabled() or not trusting(self, input.shape[0]) or not eager():
+            return self.masked_weight
+        current = versions((self.weight,))
+        if current is None or current != self._kept.versions:
+            self._kept.versions, self._kept.value = current, self.masked_weight
+        return self._kept.value
+
+    def train(self, mode: bool = True) -> MaskedLinear:
+        self._kept.clear()
+        return super().train(mode)
 
 
 class MADE(nn.Module):

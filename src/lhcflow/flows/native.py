@@ -18,7 +18,7 @@ def usable(*tensors: Tensor | None, device: str = "cpu") -> bool:
     False under ``torch.compile``, tracing and export, ``torch.func`` transforms and forward-mode
     differentiation, all of which need operations of torch itself.
     """
-    if torch.compiler.is_compiling() or torch.jit.is_tracing():  # pyright: ignore[reportPrivateImportUsage]
+    if not eager():
         return False
     if device == "cpu" and core is None:
         warn_once()
@@ -28,14 +28,15 @@ def usable(*tensors: Tensor | None, device: str = "cpu") -> bool:
         return False
     if given[0].dtype not in (torch.float32, torch.float64) or any(t.dtype != given[0].dtype for t in given):
         return False
-    if device == "cuda" and any(t.device != given[0].device for t in given):
+    return device == "cpu" or all(t.device == given[0].device for t in given)
+
+
+def eager() -> bool:
+    """True where operations run as they come: not compiled, traced, exported or transformed."""
+    if torch.compiler.is_compiling() or torch.jit.is_tracing():  # pyright: ignore[reportPrivateImportUsage]
         return False
-    return not _transformed()
-
-
-def _transformed() -> bool:
     stack = torch._C._functorch.peek_interpreter_stack()  # pyright: ignore[reportAttributeAccessIssue]
-    return stack is not None or forward_ad._current_level >= 0
+    return stack is None and forward_ad._current_level < 0
 
 
 def plain(module: nn.Module, kind: type[nn.Module]) -> bool:

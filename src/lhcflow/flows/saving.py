@@ -35,7 +35,7 @@ def save(flow: Component, path: str | os.PathLike[str]) -> None:
 
 
 def load(path: str | os.PathLike[str], device: str | torch.device = "cpu") -> Flow:
-    """Read a flow that :func:`save` wrote, in its dtype, onto ``device``.
+    """Read a flow that `save` wrote, in its dtype, onto ``device``, in ``eval()`` mode.
 
     Raises
     ------
@@ -58,7 +58,7 @@ def load_component(path: str | os.PathLike[str], kind: type[C], device: str | to
         raise InputError(f"{path} can't be rebuilt, is it from another version? {reason}") from None
     if not isinstance(component, kind):
         raise InputError(f"{path} holds a {type(component).__name__}, not a {kind.__name__}")
-    return cast(C, component.to(device))
+    return cast(C, component.to(device).eval())
 
 
 def _dtype_name(component: Component) -> str:
