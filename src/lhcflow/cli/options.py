@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..errors import InputError
+from ..outputs import JSON, check_output
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -31,11 +31,15 @@ def console(quiet: bool) -> Console:
     return Console(quiet=quiet, highlight=False)
 
 
-def check_json(path: Path | None) -> None:
-    """Refuse a JSON file that can't be written before the work starts, and not after it."""
-    if path is None:
-        return
-    if path.is_dir():
-        raise InputError(f"--json {path} is a folder: give a file")
-    if not path.resolve().parent.is_dir():
-        raise InputError(f"--json {path}: the folder {path.resolve().parent} does not exist, create it first")
+def check_json(path: Path | None, *inputs: Path | None) -> None:
+    """Refuse a JSON file that can't or must not be written before the work starts, and not after it.
+
+    Parameters
+    ----------
+    path : Path or None
+        What the user gave with ``--json``.
+    inputs : Path or None
+        Files that the command reads: see `lhcflow.outputs.check_output`.
+    """
+    if path is not None:
+        check_output(path, JSON, inputs, option="--json")

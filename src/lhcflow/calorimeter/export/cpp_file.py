@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import struct
 from collections.abc import Iterable
 from importlib import resources
@@ -46,12 +45,22 @@ def export_cpp(model: ShowerModel, folder: str | os.PathLike[str]) -> list[Path]
         target.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"can't create the folder {folder}: {error.strerror}") from None
-    with atomic_write(target / "model.lhcflow", "wb") as file:
-        file.write(data)
-    for name in SOURCES:
-        with resources.as_file(resources.files("lhcflow.calorimeter.export") / "cpp" / name) as source:
-            shutil.copyfile(source, target / name)
-    return [target / name for name in ("model.lhcflow", *SOURCES)]
+    folder_of_sources = resources.files("lhcflow.calorimeter.export") / "cpp"
+    contents = {"model.lhcflow": data} | {n: (folder_of_sources / n).read_bytes() for n in SOURCES}
+    for name, content in contents.items():
+        # Another lhcflow's file begins with the same line.
+        begin = MAGIC[:-1] if name == "model.lhcflow" else content[: content.index(b"\n") + 1]
+        if (target / name).exists() and not _begins(target / name, begin):
+            raise InputError(f"{target / name} exists and is not lhcflow's: give another folder")
+    for name, content in contents.items():
+        with atomic_write(target / name, "wb") as file:
+            file.write(content)
+    return [target / name for name in contents]
+
+
+def _begins(path: Path, begin: bytes) -> bool:
+    """Whether a file begins with these bytes."""
+    return path.is_file() and path.read_bytes().startswith(begin)
 
 
 def pack(model: ShowerModel) -> bytes:

@@ -44,10 +44,13 @@ def demo(
     resume: Resume = False,
 ) -> None:
     """Simulate, train, distill, sample, evaluate, plot and export: all of it small, in some minutes."""
-    check_json(json)
+    check_json(json, real)
     from ...files import RunDirectory, write_json
     from .demo_report import warnings_of, write
 
+    for made in ("train.h5", "test.h5", *(f"{name}.h5" for name in _MODELS)):
+        if real is not None and real.resolve() == (out / made).resolve():
+            raise InputError(f"--real {real} would be replaced by the demo's {made}: give another folder")
     card = {
         "command": "calo demo",
         "real": None if real is None else real.resolve(),

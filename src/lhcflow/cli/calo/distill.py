@@ -35,13 +35,15 @@ def distill(
     resume: Resume = False,
 ) -> None:
     """Distil a teacher (MAF) into a student (IAF), and watch KL(student || teacher)."""
-    check_json(json)
+    check_json(json, teacher, teacher / MODEL_FILE, showers)
     from ...calorimeter import read_showers
     from ...calorimeter.models import CaloFlow, TimeIsUp, TrainingSettings, new_student
     from ...calorimeter.models import distill as train_student
     from ...errors import InputError
     from ...files import RunDirectory, write_json
 
+    if out.resolve() == (teacher if teacher.is_dir() else teacher.parent).resolve():
+        raise InputError(f"--out {out} holds the teacher, which would be replaced: give another folder")
     model = load_model(teacher)
     if not isinstance(model, CaloFlow):
         raise InputError(f"{teacher} holds a {type(model).__name__}: only a CaloFlow can be distilled")

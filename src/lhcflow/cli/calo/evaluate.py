@@ -68,7 +68,7 @@ def evaluate(
     force: Force = False,
 ) -> None:
     """Compare generated with Geant4 showers: classifier tests, FPD, KPD, PRDC, separation powers."""
-    check_json(json)
+    check_json(json, real, generated, floor)
     if floor is not None and no_floor:
         raise InputError("--floor and --no-floor contradict each other: give one of them")
     from ...calorimeter import read_showers

@@ -11,6 +11,7 @@ import typer
 from ...errors import InputError
 from ..options import Json, Quiet, check_json, console
 from .sample import load_model
+from .train import MODEL_FILE
 
 
 class Format(StrEnum):
@@ -50,11 +51,16 @@ def export(
     quiet: Quiet = False,
 ) -> None:
     """Export a model as one ONNX graph, or for the C++ header."""
-    check_json(json)
+    check_json(json, run, run / MODEL_FILE, out)
     from ...calorimeter.export import OUTPUT, export_cpp, export_onnx, input_names
     from ...calorimeter.models import CaloFlow, HitFlow
     from ...files import write_json
+    from ...outputs import ONNX, check_output
 
+    if format == Format.onnx:
+        check_output(out, ONNX, (run, run / MODEL_FILE))
+    elif out.exists() and not out.is_dir():
+        raise InputError(f"--out {out} is a file: give a folder for the C++ files")
     model = load_model(run)
     known = (CaloFlow, HitFlow) if format == Format.onnx else CaloFlow
     if not isinstance(model, known):
@@ -62,8 +68,6 @@ def export(
     screen = console(quiet)
     results: dict[str, Any] = {"format": format.value}
     if format == Format.onnx:
-        if out.is_dir():
-            raise InputError(f"--out {out} is a folder: give a file, such as {out / 'model.onnx'}")
         difference, chosen = export_onnx(model, out, names.value, precision.value)
         results |= {"files": [str(out)], "difference": difference, "precision": chosen}
         inputs = ", ".join(input_names(names.value, 4 if isinstance(model, HitFlow) else 3))

@@ -37,7 +37,6 @@ def sample(
     quiet: Quiet = False,
 ) -> None:
     """Sample showers from a trained model."""
-    check_json(json)
     import numpy as np
 
     from ...calorimeter import Showers, ShowerWriter
@@ -45,11 +44,13 @@ def sample(
     from ...calorimeter.models import geometry_of
     from ...errors import InputError
     from ...files import write_json
+    from ...outputs import HDF5, check_output
     from ...training import progress_bar
     from ...training.distributed import initialize
 
-    if out.resolve() == run.resolve() or (like is not None and out.resolve() == like.resolve()):
-        raise InputError(f"--out {out} would replace its own input: give another file")
+    inputs = (run, run / MODEL_FILE, like, None if geometry is None else Path(geometry))
+    check_json(json, *inputs, out)
+    check_output(out, HDF5, inputs)
     model = load_model(run).to(initialize(device))
     place = geometry_of(model) if geometry is None else named(geometry)
     if place.voxels != model.layers.voxels:

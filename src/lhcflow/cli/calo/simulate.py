@@ -39,11 +39,14 @@ def simulate(
     resume: Resume = False,
 ) -> None:
     """Simulate showers with Geant4 in the CaloGAN calorimeter, on all cores."""
-    check_json(json)
+    check_json(json, out)
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from ...calorimeter.geant4 import simulate
     from ...files import write_json
+    from ...outputs import HDF5, check_output
+
+    check_output(out, HDF5, force=force)
 
     screen = console(quiet)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())

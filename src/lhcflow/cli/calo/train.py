@@ -66,7 +66,7 @@ def train(
     resume: Resume = False,
 ) -> None:
     """Train a model of showers; DIR/model.safetensors is what sample, distill and export take."""
-    check_json(json)
+    check_json(json, showers, None if geometry is None else Path(geometry))
     from ...calorimeter import read_showers
     from ...calorimeter.models import Reflections, TimeIsUp, TrainingSettings, build_model
     from ...files import RunDirectory, write_json
