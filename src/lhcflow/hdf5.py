@@ -19,7 +19,7 @@ _DEEPEST = 16
 """Groups inside each other that are searched: a link to a group above would be followed for ever."""
 
 # What h5py raises for damaged files, links that lead nowhere, unknown filters and types.
-_DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError, MemoryError)
+DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError, MemoryError)
 
 
 class Output(h5py.File):
@@ -61,8 +61,8 @@ def reading(path: str | os.PathLike[str]) -> Iterator[None]:
         raise
     except FileNotFoundError:
         raise InputError(f"there is no file {os.fspath(path)}") from None
-    except _DAMAGE as error:
-        raise InputError(f"{os.fspath(path)} is not a readable HDF5 file: {_line(error)}") from None
+    except DAMAGE as error:
+        raise InputError(f"{os.fspath(path)} is not a readable HDF5 file: {one_line(error)}") from None
 
 
 @contextmanager
@@ -103,7 +103,7 @@ def item(group: h5py.Group, name: str) -> Any:
         except (KeyError, OSError):
             return None
         goal = getattr(link, "path", None)
-        if goal is not None and place not in group:
+        if goal is not None and not _leads_somewhere(group, place):
             file = getattr(link, "filename", None)
             where = goal if file is None else f"{goal} of the file {file}"
             raise InputError(
@@ -111,6 +111,14 @@ def item(group: h5py.Group, name: str) -> Any:
                 "copy the data in place of the link"
             )
     return None
+
+
+def _leads_somewhere(group: h5py.Group, name: str) -> bool:
+    try:  # `name in group` asks for the link only
+        group[name]
+    except (KeyError, OSError):
+        return False
+    return True
 
 
 def groups(group: h5py.Group, depth: int = 0) -> Iterator[h5py.Group]:
@@ -135,6 +143,12 @@ def stored(dataset: Any, field: str | None = None) -> NDArray[Any]:
         If it is no data set, is compressed with a filter that is not installed, or takes its values from a
         file that is missing.
     """
+    check_readable(dataset)
+    return np.asarray(dataset[()] if field is None else dataset.fields(field)[()])
+
+
+def check_readable(dataset: Any) -> None:
+    """Raise what `stored` raises, without reading the values."""
     where = f"{dataset.name} of {dataset.file.filename}"
     if not isinstance(dataset, h5py.Dataset):
         raise InputError(f"{where} is a group and no data set")
@@ -145,7 +159,6 @@ def stored(dataset: Any, field: str | None = None) -> NDArray[Any]:
         for source in dataset.virtual_sources():
             if source.file_name != "." and not (folder / source.file_name).is_file():
                 raise InputError(f"{where} takes its values from {source.file_name}, which does not exist")
-    return np.asarray(dataset[()] if field is None else dataset.fields(field)[()])
 
 
 def values(dataset: Any, field: str | None = None) -> NDArray[Any]:
@@ -250,5 +263,6 @@ class _Steady:
         return max(os.fstat(self._number).st_size, *(place + len(block) for place, block in self._kept), 0)
 
 
-def _line(error: BaseException) -> str:
+def one_line(error: BaseException) -> str:
+    """What an error says, in one line."""
     return " ".join(str(error).split()) or type(error).__name__

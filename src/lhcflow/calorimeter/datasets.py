@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from ..errors import InputError
-from ..hdf5 import atomic_hdf5
+from ..hdf5 import DAMAGE, atomic_hdf5, check_readable, item, one_line
 from .geometries import by_voxels, geometry
 from .geometry import Geometry
+from .scale import check_scale
 from .showers import Showers
 
 # Bytes that are read or written at once: big enough for the disk, small beside the sample.
@@ -31,8 +32,13 @@ class ShowerFile:
 
     Parameters
     ----------
-    path : the HDF5 file.
-    geometry : name, XML file or :class:`Geometry`, where the file does not tell.
+    path : str or path-like
+        The HDF5 file.
+    geometry : str or Geometry, optional
+        Name, XML file or geometry, where the file does not tell.
+    any_scale : bool
+        Take energies of any size. Otherwise those of 1000 showers, evenly chosen, are compared with what is
+        possible, since files with MeV for GeV are common; see `lhcflow.calorimeter.scale`.
 
     Attributes
     ----------
@@ -42,8 +48,8 @@ class ShowerFile:
     Raises
     ------
     InputError
-        If the file is missing, truncated or empty, has data sets missing or of wrong shapes, or (from the
-        reading methods) if it holds NaN, infinite or negative energies.
+        If the file is missing, truncated or empty, has data sets missing or of wrong shapes, energies in
+        other units, or (from the reading methods) if it holds NaN, infinite or negative energies.
 
     Examples
     --------
@@ -53,13 +59,23 @@ class ShowerFile:
             energies = np.concatenate([part.layer_energies() for part in file.chunks()])
     """
 
-    def __init__(self, path: str | os.PathLike[str], geometry: str | Geometry | None = None) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        geometry: str | Geometry | None = None,
+        *,
+        any_scale: bool = False,
+    ) -> None:
         self.path = os.fspath(path)
         try:
             self._file = h5py.File(self.path, "r")
         except FileNotFoundError:
             raise InputError(f"there is no file {self.path}") from None
-        except OSError:
+        except IsADirectoryError:
+            raise InputError(f"{self.path} is a folder: give a file of showers") from None
+        except PermissionError:
+            raise InputError(f"can't read {self.path}: permission denied") from None
+        except DAMAGE:
             raise InputError(f"{self.path} is not an HDF5 file, or it is truncated: make it again") from None
         try:
             self.geometry, self._parts, self._energy, self._overflow = _describe(self._file, geometry)
@@ -68,9 +84,13 @@ class ShowerFile:
                 raise InputError("it holds no showers")
             self._check_shapes()
             self.description = {k: _text(v) for k, v in self._file.attrs.items()}
-        except InputError as error:
+        except (InputError, *DAMAGE) as error:
             self._file.close()
-            raise InputError(f"{self.path}: {error}") from None
+            damaged = "" if isinstance(error, InputError) else "it is damaged, "
+            text = one_line(error).removeprefix(f"{self.path}: ")
+            raise InputError(f"{self.path}: {damaged}{text}") from None
+        if not any_scale:
+            self._check_scale()
 
     def __enter__(self) -> ShowerFile:
         return self
@@ -91,9 +111,12 @@ class ShowerFile:
         """The showers from number ``start`` up to ``stop``, read into arrays of their final size."""
         stop = self._length if stop is None else min(stop, self._length)
         n = max(stop - start, 0)
-        energy = np.empty(n, dtype)
-        voxels = np.empty((n, self.geometry.voxels), dtype)
-        overflow = None if self._overflow is None else np.empty((n, len(self.geometry.layers)), dtype)
+        try:
+            energy = np.empty(n, dtype)
+            voxels = np.empty((n, self.geometry.voxels), dtype)
+            overflow = None if self._overflow is None else np.empty((n, len(self.geometry.layers)), dtype)
+        except (MemoryError, ValueError):
+            raise InputError(f"{self.path}: {n} showers do not fit into the memory: take fewer") from None
         step = self._rows_per_chunk()
         for first in range(start, stop, step):
             rows = slice(first, min(first + step, stop))
@@ -118,22 +141,38 @@ class ShowerFile:
     def _fill(self, target: np.ndarray, source: h5py.Dataset, rows: slice) -> None:
         try:
             target[...] = source[rows].reshape(target.shape)
-        except OSError:
+        except DAMAGE:
             raise InputError(
-                f"{self.path}: {_name(source)} can't be read, the file is truncated: make it again"
+                f"{self.path}: {_name(source)} can't be read, the file is truncated or damaged: make it again"
             ) from None
+
+    def _check_scale(self) -> None:
+        """Compare energies of some showers, evenly chosen, with what is possible."""
+        blocks = 8
+        size = max(min(1000, self._rows_per_chunk()) // blocks, 1)
+        starts = np.unique(np.linspace(0, max(self._length - size, 0), blocks).astype(int))
+        parts = [self.read(int(start), int(start) + size) for start in starts]
+        incident = np.concatenate([part.energy_mev for part in parts])
+        deposited = np.concatenate([part.voxels.sum(axis=1, dtype=np.float64) for part in parts])
+        try:
+            check_scale(incident, deposited, self.geometry.unit_name)
+        except InputError as error:
+            self._file.close()
+            raise InputError(f"{self.path}: {error}") from None
 
     def _check_shapes(self) -> None:
         n = self._length
         layers = self.geometry.layers
         for part, columns in self._parts:
-            shapes = {(n, columns.stop - columns.start)}
+            flat = (n, columns.stop - columns.start)
             if self.geometry.format == "calogan":
-                shapes = {(n, *next(x.shape for x in layers if x.start == columns.start))}
-            _check_shape(part, shapes)
-        _check_shape(self._energy, {(n, 1), (n,)})
+                shape = (n, *next(x.shape for x in layers if x.start == columns.start))
+                _check_shape(part, shape, flat, (*shape, 1))
+            else:
+                _check_shape(part, flat)
+        _check_shape(self._energy, (n, 1), (n,))
         if self._overflow is not None:
-            _check_shape(self._overflow, {(n, len(layers))})
+            _check_shape(self._overflow, (n, len(layers)))
 
     def _check_values(
         self, energy: np.ndarray, voxels: np.ndarray, overflow: np.ndarray | None, first: int
@@ -240,9 +279,10 @@ def read_showers(
     *,
     limit: int | None = None,
     dtype: DTypeLike = np.float32,
+    any_scale: bool = False,
 ) -> Showers:
-    """Read a file of showers, or its first ``limit``; see :class:`ShowerFile`."""
-    with ShowerFile(path, geometry) as file:
+    """Read a file of showers, or its first ``limit``; see `ShowerFile`."""
+    with ShowerFile(path, geometry, any_scale=any_scale) as file:
         return file.read(0, limit, dtype)
 
 
@@ -294,17 +334,18 @@ def _describe(
 
 
 def _dataset(file: h5py.File, name: str) -> h5py.Dataset:
-    if name not in file:
+    found = item(file, name)
+    if found is None:
         raise InputError(f"the data set {name} is missing")
-    found = file[name]
     if not isinstance(found, h5py.Dataset) or found.dtype.kind not in "fiu" or found.ndim == 0:
         raise InputError(f"{name} is no array of numbers")
+    check_readable(found)
     return found
 
 
-def _check_shape(part: h5py.Dataset, shapes: set[tuple[int, ...]]) -> None:
+def _check_shape(part: h5py.Dataset, *shapes: tuple[int, ...]) -> None:
     if part.shape not in shapes:
-        raise InputError(f"{_name(part)} has shape {part.shape}, needs {max(shapes, key=len)}")
+        raise InputError(f"{_name(part)} has shape {part.shape}, needs {shapes[0]}")
 
 
 def _name(dataset: h5py.Dataset) -> str:
