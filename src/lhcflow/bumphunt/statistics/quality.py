@@ -20,6 +20,9 @@ _LEVEL = 0.05
 FIRST = 3
 """Parameters with which the F-test begins. With two, a spectrum of 1000 events that needs three passes it
 every other time, and its p-values are biased by half a standard deviation."""
+_OUTLIERS, _TAIL, _FAR = 10, 100, 6.0
+"""Most masses that may be outliers at the end of a spectrum, masses below them that give its slope, and the
+distance in units of the slope from which masses are outliers."""
 _LEAST_BELOW = 3
 """Bins that stay below the signal region when the turn-on of the spectrum is cut away."""
 
@@ -142,7 +145,8 @@ def fit_range(
     m : (n,) masses in TeV of all events, before any cut on a score.
     region : the signal region.
     width : of a bin in TeV, see :func:`mass_bins`.
-    high : end of the range in TeV; where the data end if None.
+    high : end of the range in TeV; if None, that of the data without masses far beyond all others
+        (`last_mass`).
     """
     m = np.asarray(m, float)
     if m.size == 0 or not (m.min() < region.low and m.max() > region.high):
@@ -151,9 +155,10 @@ def fit_range(
             f"the data ({reach} TeV) must reach beyond the signal region "
             f"{region.low:g} to {region.high:g} TeV on both sides"
         )
-    edges = mass_bins(
-        region, float(m.min()), min(float(m.max()) if high is None else high, energy * 0.999), width
-    )
+    if high is None:
+        high = last_mass(m)
+        high = high if high > region.high else float(m.max())
+    edges = mass_bins(region, float(m.min()), min(high, energy * 0.999), width)
     edges = edges[edges < energy]
     spectrum = Spectrum.of(m, edges)
     below = int(np.flatnonzero(spectrum.inside(region))[0])
@@ -167,6 +172,35 @@ def fit_range(
         if next(t for t in trials if t.parameters == k).goodness.p > _LEVEL:
             return edges[start:]
     return edges[first:]
+
+
+def last_mass(m: ArrayLike) -> float:
+    """The largest mass that is no outlier.
+
+    Where an exponential spectrum ends, k times the distance of the k-th largest mass to the next smaller one
+    follows its slope. Up to ten masses are outliers if their distance exceeds six times the slope, which
+    comes from the next hundred: by chance in 3 % of exponential spectra.
+
+    Parameters
+    ----------
+    m : array
+        Masses (n,) in TeV.
+
+    Examples
+    --------
+    >>> m = np.random.default_rng(1).exponential(0.5, 10_000)
+    >>> bool(last_mass(np.append(m, 12.9)) == m.max())
+    True
+    """
+    m = np.asarray(m, float)
+    top = -np.partition(-m, _OUTLIERS + _TAIL)[: _OUTLIERS + _TAIL + 1] if m.size > _OUTLIERS + _TAIL else m
+    top = np.sort(top)[::-1]
+    if len(top) < _OUTLIERS + _TAIL:
+        return float(m.max())
+    distance = np.arange(1, len(top)) * -np.diff(top)
+    slope = float(np.median(distance[_OUTLIERS:])) / np.log(2)
+    far = np.flatnonzero(distance[:_OUTLIERS] > _FAR * slope)
+    return float(top[far[-1] + 1] if far.size else top[0])
 
 
 def _outside(spectrum: Spectrum, region: SignalRegion | None) -> NDArray[np.bool_]:
