@@ -194,8 +194,8 @@ def test_configuration_rebuilds_the_layer(kind: str, randomize: Randomize) -> No
         ({"fast": "both"}, "'density' or 'sampling'"),
         ({"domain": "half"}, "'unit' or 'real'"),
         ({"domain": "real", "bound": 0.0}, "bound must be positive"),
-        ({"bins": 0}, "bins >= 1"),
-        ({"hidden": (0,)}, "width >= 1"),
+        ({"bins": 0}, "bins must be >= 1"),
+        ({"hidden": (0,)}, "hidden must be >= 1"),
     ],
 )
 def test_wrong_settings(settings: dict[str, Any], message: str) -> None:

@@ -84,7 +84,7 @@ def test_dtype_repeatability_and_empty_batches(base: Base, dtype: torch.dtype) -
 
 
 def test_wrong_bases() -> None:
-    with pytest.raises(InputError, match="dim >= 1"):
+    with pytest.raises(InputError, match="dim must be >= 1"):
         Uniform(0)
     with pytest.raises(InputError, match=r"angles must be dimensions in 0\.\.1"):
         NormalWithAngles(2, [2])

@@ -138,6 +138,22 @@ CASES = [
         ),
         **same("real"),
     ),
+    Case(
+        "maf-circular",
+        lambda: AutoregressiveSpline(
+            DIM, hidden=(16,), bins=4, domain="real", bound=math.pi, circular=(0, 2), order=(1, 2, 0)
+        ),
+        **same("real"),
+        reach=3.0,
+    ),
+    Case(
+        "iaf-circular-context",
+        lambda: AutoregressiveSpline(
+            DIM, context=CONTEXT, hidden=(16, 16), bins=4, circular=1, fast="sampling", residual=True
+        ),
+        **same("unit"),
+        margin=1e-9,
+    ),
     Case("maf-affine", lambda: AutoregressiveAffine(DIM, hidden=(16,), activation="tanh"), **same("real")),
     Case(
         "iaf-affine-context",
@@ -472,7 +488,7 @@ def test_any_point_of_the_domain_survives_the_round_trip(
 
 
 def test_wrong_sizes_are_input_errors() -> None:
-    with pytest.raises(InputError, match="dim >= 1"):
+    with pytest.raises(InputError, match="dim must be >= 1"):
         Logit(0)
     with pytest.raises(InputError, match="unknown component 'Nonsense'"):
         build({"kind": "Nonsense", "dim": 2})

@@ -254,7 +254,7 @@ def test_baseline_instruction_set() -> None:
 
 def test_wrong_input() -> None:
     x = torch.rand(3)
-    with pytest.raises(InputError, match="bins >= 1"):
+    with pytest.raises(InputError, match="bins must be >= 1"):
         rational_quadratic(x, torch.zeros(3, 1), bins=0)
     with pytest.raises(InputError, match="min_bin"):
         rational_quadratic(x, torch.zeros(3, 31), bins=10, min_bin=0.1)

@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
+import json
 import math
+import subprocess
+import sys
 from collections.abc import Callable
 
+import numpy as np
 import pytest
+import scipy.stats
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from lhcflow.flows import Flow, autoregressive_spline, coupling_spline
+from lhcflow import InputError
+from lhcflow.flows import (
+    Affine,
+    AutoregressiveCategorical,
+    Flow,
+    MixedFlow,
+    StandardNormal,
+    autoregressive_spline,
+    build,
+    coupling_spline,
+    describe,
+    load,
+    save,
+)
 from lhcflow.flows.autoregressive import AutoregressiveSpline
 from lhcflow.flows.coupling import CouplingSpline
 from randomized import randomized
@@ -229,3 +247,114 @@ def test_score_matching_finds_a_gaussian() -> None:
     covariance = x.T.cov()
     exact = 1 + math.log(2 * math.pi) + 0.5 * float(torch.logdet(covariance))
     assert nll - exact < 0.8
+
+
+RECIPES: list[Callable[..., Flow]] = [coupling_spline, autoregressive_spline]
+
+
+def grid(low: float, high: float, n: int) -> tuple[Tensor, float]:
+    """The middles of n x n cells of the square, and their area."""
+    step = (high - low) / n
+    line = low + step * (torch.arange(n, dtype=torch.float64) + 0.5)
+    return torch.cartesian_prod(line, line), step**2
+
+
+@pytest.mark.parametrize("make", RECIPES)
+@pytest.mark.parametrize("permutation", ["none", "reverse"])
+def test_bounds_and_angles_of_each_dimension(make: Callable[..., Flow], permutation: str) -> None:
+    """The density is one over the plane, periodic in the angle, and normal beyond the bound of the other."""
+    settings = {"layers": 3, "hidden": 16, "bins": 4, "domain": "real", "seed": 1}
+    flow = make(2, **settings, circular=1, bound=(2.0, math.pi), permutation=permutation)
+    randomized(flow).double()
+    x, _ = grid(-math.pi, math.pi, 400)
+    x[:, 0] *= 8 / math.pi
+    with torch.no_grad():
+        density = flow.log_prob(x).exp()
+        assert float(density.mean()) * 16 * 2 * math.pi == pytest.approx(1, abs=4e-3)  # of the sum over cells
+        turned = x + torch.tensor([0.0, 2 * math.pi])
+        torch.testing.assert_close(flow.log_prob(turned).exp(), density, rtol=1e-6, atol=1e-9)
+        far = flow.forward(torch.tensor([[2.5, 0.3], [-7.0, -2.0]], dtype=torch.float64))[0]
+        samples = flow.sample(500)
+        torch.testing.assert_close(flow.inverse(flow.forward(samples)[0])[0], samples)
+    assert float(samples[:, 1].abs().max()) <= math.pi
+    # The identity, up to the order, outside [-2, 2].
+    assert {round(float(v), 6) for v in far.flatten()} >= {2.5, -7.0}
+    assert torch.equal(load_again(flow).log_prob(x[:9]), flow.log_prob(x[:9]))
+
+
+def load_again(flow: Flow) -> Flow:
+    copy = build(json.loads(json.dumps(describe(flow)))).double()
+    copy.load_state_dict(flow.state_dict())
+    return copy
+
+
+@pytest.mark.parametrize("make", RECIPES)
+def test_standardize(make: Callable[..., Flow]) -> None:
+    """A new flow of a sample is the normal distribution of its mean and width; arrays and lists will do."""
+    sample = np.random.default_rng(0).normal([100.0, -3.0], [20.0, 0.1], (5000, 2))
+    flow = make(2, layers=2, hidden=8, domain="real", standardize=sample)
+    x = sample[:7].tolist()
+    expected = scipy.stats.norm(sample.mean(0), sample.std(0)).logpdf(x).sum(1)
+    np.testing.assert_allclose(flow.log_prob(x).detach().numpy(), expected, rtol=1e-4)
+    also = Flow([Affine.standardize(sample), *flow.bijections[1:]], flow.base)
+    assert torch.equal(also.log_prob(x), flow.log_prob(x))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (lambda: coupling_spline("2"), "dim must be a whole number, got '2'"),  # type: ignore[arg-type]
+        (lambda: coupling_spline(2.5), "dim must be a whole number"),  # type: ignore[arg-type]
+        (lambda: coupling_spline(2, seed=-1), "seed must be >= 0"),
+        (lambda: coupling_spline(2, seed=1.5), "seed must be a whole number"),  # type: ignore[arg-type]
+        (lambda: coupling_spline(2, bound=(1, 2)), 'domain="real"'),
+        (lambda: coupling_spline(2, standardize=np.zeros((3, 2))), 'domain="real"'),
+        (lambda: coupling_spline(2, standardize=np.zeros((3, 2)), domain="real"), "constant"),
+        (lambda: coupling_spline(2, circular=0, permutation="soft"), "soft"),
+        (lambda: coupling().log_prob(None), "x is missing"),  # type: ignore[arg-type]
+        (lambda: coupling().log_prob("x"), "must hold numbers"),  # type: ignore[arg-type]
+        (lambda: coupling().log_prob(data().to_sparse()), "to_dense"),
+        (lambda: coupling().sample((5, 2)), "a number of points"),  # type: ignore[arg-type]
+        (lambda: coupling().sample(2.5), "whole number"),  # type: ignore[arg-type]
+        (lambda: coupling().sample(2, generator=1), "torch.Generator"),  # type: ignore[arg-type]
+        (lambda: Flow([nn.Linear(2, 2)], StandardNormal(2)), "made of bijections"),  # type: ignore[list-item]
+        (lambda: Flow([Affine(2)], torch.distributions.Normal(0, 1)), "base"),  # type: ignore[arg-type]
+        (lambda: load(None), "must be a path"),  # type: ignore[arg-type]
+        (lambda: load("x", device="gpu"), "no device 'gpu'"),
+        (lambda: save(nn.Linear(2, 2), "x"), "not a Linear"),  # type: ignore[arg-type]
+    ],
+)
+def test_one_line_for_what_has_no_meaning(wrong: Callable[[], object], message: str) -> None:
+    with pytest.raises(InputError, match=message) as error:
+        wrong()
+    assert "\n" not in str(error.value)
+
+
+def test_what_has_one_meaning_is_taken() -> None:
+    flow = coupling_spline(2.0, context=1, layers=2, hidden=8, bins=4.0, domain="real", seed=1)  # type: ignore
+    randomized(flow)
+    x = torch.tensor([[0.1, 0.2], [0.3, 0.4]])
+    expected = flow.log_prob(x, torch.full((2, 1), 0.5))
+    for points in (x, x.numpy(), x.double().numpy(), x.tolist()):
+        for context in (0.5, [0.5], np.array([0.5]), torch.tensor([0.5])):
+            assert torch.equal(flow.log_prob(points, context), expected)
+    assert flow.sample((3,), 0.5).shape == flow.sample(np.int64(3), 0.5).shape == (3, 2)  # type: ignore
+
+
+def test_mixed_flow_takes_categories_of_any_whole_type_and_either_order() -> None:
+    categories = AutoregressiveCategorical(3)  # type: ignore[arg-type]
+    flow = MixedFlow(categories, coupling_spline(2, context=3, layers=2, hidden=8, domain="real"))
+    randomized(flow)
+    c, x = torch.tensor([[0], [2]]), torch.tensor([[0.1, 0.2], [0.3, 0.4]])
+    expected = flow.log_prob(c, x)
+    for given in (c.int(), c.float(), c[:, 0]):
+        assert torch.equal(flow.log_prob(given, x), expected)
+    assert torch.equal(flow.log_prob(x, c), expected)
+    with pytest.raises(InputError, match="not whole"):
+        flow.log_prob(c + 0.5, x)
+
+
+def test_importing_flows_does_not_import_the_compiler() -> None:
+    code = "import lhcflow.flows, sys; print([m for m in ('torch._dynamo', 'sympy') if m in sys.modules])"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"

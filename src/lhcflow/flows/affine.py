@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -43,8 +44,12 @@ class Affine(Bijection):
             )
 
     @classmethod
-    def standardize(cls, x: Float[Tensor, "n dim"]) -> Affine:
-        """The map to mean 0 and standard deviation 1 of the sample ``x`` (n, dim)."""
+    def standardize(cls, x: Tensor | np.ndarray) -> Affine:
+        """The map to mean 0 and standard deviation 1 of the sample ``x`` (n, dim), a tensor or an array."""
+        x = torch.as_tensor(x)
+        if x.ndim != 2 or len(x) == 0:
+            raise InputError(f"standardize needs a sample of shape (n, dim), got {tuple(x.shape)}")
+        x = x.double()
         return cls(x.shape[1], x.mean(0), x.std(0, correction=0))
 
     @classmethod
@@ -70,7 +75,8 @@ class Affine(Bijection):
 
 
 def _row(dim: int, value: Tensor | float, name: str) -> Tensor:
-    row = torch.as_tensor(value, dtype=torch.get_default_dtype())
+    row = torch.as_tensor(value)
+    row = row.to(torch.get_default_dtype())
     if row.shape not in ((), (dim,)):
         raise InputError(f"{name} needs shape ({dim},), got {tuple(row.shape)}")
     return row.expand(dim).clone()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -11,14 +10,14 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.autograd import forward_ad
 from torch.func import functional_call
-from torch.nn import functional
 
+from ..arguments import whole, whole_numbers
 from ..errors import InputError
-from .bijection import Bijection, in_functorch
-from .incremental import Element, PlanCache, known, solve, solve_naive
+from .bijection import Bijection, angles_of, in_functorch
+from .elements import AffineElement, AngleElement, Element, SplineElement
+from .incremental import PlanCache, known, solve, solve_naive
 from .made import MADE
 from .native import differentiate
-from .spline import rational_quadratic
 from .spline_formulas import MIN_BIN, MIN_DERIVATIVE, Tails, check_spline, parameter_count
 
 Fast = Literal["density", "sampling"]
@@ -56,14 +55,15 @@ class Autoregressive(Bijection):
         degrees: Degrees,
         order: Sequence[int] | None,
         seed: int,
+        inputs: Sequence[int] | None = None,
     ) -> None:
         super().__init__(dim, context)
         if fast not in ("density", "sampling"):
             raise InputError(f"fast must be 'density' or 'sampling', got {fast!r}")
         self.fast: Fast = fast
-        self.hidden = tuple(hidden)
+        self.hidden = whole_numbers(hidden, "hidden", 1)
         self.degrees = degrees if isinstance(degrees, str) else [[int(d) for d in layer] for layer in degrees]
-        self.seed = seed
+        self.seed = whole(seed, "seed", 0)
         self.net = MADE(
             dim,
             outputs,
@@ -73,6 +73,7 @@ class Autoregressive(Bijection):
             activation=activation,
             degrees=degrees,
             order=order,
+            inputs=inputs,
             seed=seed,
         )
         self._plans = PlanCache()
@@ -232,69 +233,6 @@ class _Method(nn.Module):
         return getattr(self.layer, self.method)(*arguments)
 
 
-class SplineElement(Element):
-    """Rational-quadratic splines, parameters as in :mod:`.spline`."""
-
-    def __init__(
-        self, bins: int, low: float, high: float, tails: Tails, min_bin: float, min_derivative: float
-    ) -> None:
-        self.settings: dict[str, Any] = {
-            "bins": bins,
-            "low": low,
-            "high": high,
-            "tails": tails,
-            "min_bin": min_bin,
-            "min_derivative": min_derivative,
-        }
-        # The network sees the unit cube as [-1, 1].
-        self.slope, self.offset = (2.0, -1.0) if tails is None else (1.0, 0.0)
-
-    def __call__(self, value: Tensor, params: Tensor, inverse: bool) -> tuple[Tensor, Tensor]:
-        return rational_quadratic(value, params, inverse, **self.settings)
-
-    def native(self) -> dict[str, Any]:
-        s = self.settings
-        return {
-            "element": "spline",
-            "bins": s["bins"],
-            "tails": s["tails"] == "linear",
-            "low": s["low"],
-            "high": s["high"],
-            "min_bin": s["min_bin"],
-            "minimum": s["min_derivative"],
-            "shift": math.log(math.expm1(1 - s["min_derivative"])),
-        }
-
-
-class AffineElement(Element):
-    """z = x scale + shift with the raw parameters (scale, shift)."""
-
-    def __init__(self, scale: str, min_scale: float) -> None:
-        self.scale, self.min_scale = scale, min_scale
-        self.raw_shift = 2.0 if scale == "sigmoid" else math.log(math.expm1(1 - min_scale))
-
-    def __call__(self, value: Tensor, params: Tensor, inverse: bool) -> tuple[Tensor, Tensor]:
-        raw, shift = params.unbind(-1)
-        raw = raw + self.raw_shift
-        positive = torch.sigmoid(raw) if self.scale == "sigmoid" else functional.softplus(raw)
-        scale = self.min_scale + positive
-        if inverse:
-            return (value - shift) / scale, -scale.log()
-        return value * scale + shift, scale.log()
-
-    def native(self) -> dict[str, Any]:
-        return {
-            "element": self.scale,
-            "bins": 1,
-            "tails": True,
-            "low": 0.0,
-            "high": 1.0,
-            "min_bin": 0.0,
-            "minimum": self.min_scale,
-            "shift": self.raw_shift,
-        }
-
-
 class AutoregressiveSpline(Autoregressive):
     """Masked autoregressive rational-quadratic splines (1906.04032, section 3).
 
@@ -308,6 +246,9 @@ class AutoregressiveSpline(Autoregressive):
         in one pass).
     domain : "unit" (data and latent in [0, 1]) or "real" (the identity outside [-bound, bound]).
     bound : half the width of the splines' interval in the domain "real".
+    circular : dimensions that are angles, with the period 1 ("unit") or 2 bound ("real"). Their splines are
+        periodic and followed by a rotation, and the network sees them as cosine and sine. The slow direction
+        then takes one pass of the network for each dimension.
     residual, activation, degrees, order, seed : of the network, see :class:`MADE`.
     min_bin, min_derivative : see :func:`rational_quadratic`.
 
@@ -335,6 +276,7 @@ class AutoregressiveSpline(Autoregressive):
         fast: Fast = "density",
         domain: str = "unit",
         bound: float = 5.0,
+        circular: Sequence[int] | int = (),
         residual: bool = False,
         activation: str = "relu",
         degrees: Degrees = "sequential",
@@ -343,15 +285,23 @@ class AutoregressiveSpline(Autoregressive):
         min_bin: float = MIN_BIN,
         min_derivative: float = MIN_DERIVATIVE,
     ) -> None:
+        bins = whole(bins, "bins", 1)
         check_spline(bins, min_bin, min_derivative)
         if domain not in ("unit", "real"):
             raise InputError(f"domain must be 'unit' or 'real', got {domain!r}")
         if not bound > 0:
             raise InputError(f"bound must be positive, got {bound}")
         tails: Tails = None if domain == "unit" else "linear"
+        angles = angles_of(circular, dim)
+        low, high = (0.0, 1.0) if domain == "unit" else (-float(bound), float(bound))
+        element: Element = SplineElement(bins, low, high, tails, min_bin, min_derivative)
+        outputs, inputs = parameter_count(bins, tails), None
+        if angles:
+            element = AngleElement(dim, angles, element)  # type: ignore[arg-type]
+            outputs, inputs = element.count(), element.inputs
         super().__init__(
             dim,
-            parameter_count(bins, tails),
+            outputs,
             context=context,
             hidden=hidden,
             fast=fast,
@@ -360,11 +310,11 @@ class AutoregressiveSpline(Autoregressive):
             degrees=degrees,
             order=order,
             seed=seed,
+            inputs=inputs,
         )
         self.bins, self.domain, self.bound = bins, domain, float(bound)
         self.min_bin, self.min_derivative = min_bin, min_derivative
-        low, high = (0.0, 1.0) if domain == "unit" else (-self.bound, self.bound)
-        self.element = SplineElement(bins, low, high, tails, min_bin, min_derivative)
+        self.circular, self.element = angles, element
 
     def config(self) -> dict[str, Any]:
         return {
@@ -372,13 +322,15 @@ class AutoregressiveSpline(Autoregressive):
             "bins": self.bins,
             "domain": self.domain,
             "bound": self.bound,
+            "circular": list(self.circular),
             "min_bin": self.min_bin,
             "min_derivative": self.min_derivative,
         }
 
     def extra_repr(self) -> str:
         bound = f", bound={self.bound:g}" if self.domain == "real" else ""
-        return f"{super().extra_repr()}, bins={self.bins}, domain={self.domain}{bound}"
+        angles = f", circular={self.circular}" if self.circular else ""
+        return f"{super().extra_repr()}, bins={self.bins}, domain={self.domain}{bound}{angles}"
 
 
 class AutoregressiveAffine(Autoregressive):

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ..arguments import whole
 from ..errors import InputError
 from .bijection import Component
 from .vegas_grid import VegasGrid
@@ -25,9 +26,7 @@ class Base(Component):
 
     def __init__(self, dim: int) -> None:
         super().__init__()
-        if dim < 1:
-            raise InputError(f"a base distribution needs dim >= 1, got {dim}")
-        self.dim = dim
+        self.dim = whole(dim, "dim", 1)
         self.register_buffer("like", torch.empty(0), persistent=False)
 
     def log_prob(self, z: Float[Tensor, "n dim"]) -> Float[Tensor, " n"]:
@@ -73,39 +72,42 @@ class NormalWithAngles(Base):
     ----------
     dim : number of dimensions.
     angles : the dimensions that are angles.
-    bound : half their period.
+    bound : half their period, one number or one for each dimension.
     """
 
     is_angle: Tensor
+    half_period: Tensor
 
-    def __init__(self, dim: int, angles: Sequence[int], bound: float = math.pi) -> None:
+    def __init__(self, dim: int, angles: Sequence[int], bound: float | Sequence[float] = math.pi) -> None:
         super().__init__(dim)
         self.angles = tuple(sorted(set(angles)))
-        self.bound = float(bound)
+        self.bound = bound if isinstance(bound, int | float) else [float(b) for b in bound]
         if any(not 0 <= i < dim for i in self.angles):
             raise InputError(f"angles must be dimensions in 0..{dim - 1}, got {tuple(angles)}")
-        if not self.bound > 0:
-            raise InputError(f"bound must be positive, got {bound}")
+        half = torch.as_tensor(self.bound, dtype=torch.get_default_dtype())
+        if half.shape not in ((), (dim,)) or not bool((half > 0).all()):
+            raise InputError(f"bound must be positive, one number or {dim}, got {bound}")
+        self.register_buffer("half_period", half.expand(dim).clone(), persistent=False)
         self.register_buffer(
             "is_angle", torch.tensor([i in self.angles for i in range(dim)]), persistent=False
         )
 
     def log_prob(self, z: Float[Tensor, "n dim"]) -> Float[Tensor, " n"]:
         normal = -0.5 * z.square() - 0.5 * math.log(2 * math.pi)
-        uniform = torch.where(z.abs() <= self.bound, -math.log(2 * self.bound), -math.inf)
+        uniform = torch.where(z.abs() <= self.half_period, -(2 * self.half_period).log(), -math.inf)
         return torch.where(self.is_angle, uniform, normal).sum(-1)
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> Float[Tensor, "n dim"]:
         like = {"dtype": self.like.dtype, "device": self.like.device}
         normal = torch.randn(n, self.dim, generator=generator, **like)
-        uniform = self.bound * (2 * torch.rand(n, self.dim, generator=generator, **like) - 1)
+        uniform = self.half_period * (2 * torch.rand(n, self.dim, generator=generator, **like) - 1)
         return torch.where(self.is_angle, uniform, normal)
 
     def config(self) -> dict[str, Any]:
         return {"dim": self.dim, "angles": list(self.angles), "bound": self.bound}
 
     def extra_repr(self) -> str:
-        return f"dim={self.dim}, angles={self.angles}, bound={self.bound:g}"
+        return f"dim={self.dim}, angles={self.angles}, bound={self.bound}"
 
 
 class VegasGridBase(Base):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from ..arguments import whole, whole_numbers
 from ..errors import InputError
 
 REGISTRY: dict[str, type[Component]] = {}
@@ -52,12 +54,8 @@ class Bijection(Component):
 
     def __init__(self, dim: int, context: int = 0) -> None:
         super().__init__()
-        if dim < 1:
-            raise InputError(f"a bijection needs dim >= 1, got {dim}")
-        if context < 0:
-            raise InputError(f"context must be >= 0, got {context}")
-        self.dim = dim
-        self.context = context
+        self.dim = whole(dim, "dim", 1)
+        self.context = whole(context, "context", 0)
 
     def forward(
         self, x: Float[Tensor, "n dim"], context: Float[Tensor, "n context"] | None = None
@@ -74,6 +72,14 @@ class Bijection(Component):
     def config(self) -> dict[str, Any]:
         """Keyword arguments (JSON-serialisable) that build the same architecture."""
         return {"dim": self.dim, "context": self.context}
+
+
+def angles_of(circular: Sequence[int] | int, dim: int) -> tuple[int, ...]:
+    """The dimensions that are angles, sorted; one number stands for one dimension."""
+    angles = tuple(sorted(set(whole_numbers(circular, "circular"))))
+    if any(not 0 <= i < dim for i in angles):
+        raise InputError(f"circular dimensions must lie in 0..{dim - 1}, got {circular}")
+    return angles
 
 
 def build(description: dict[str, Any]) -> Any:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
-from typing import Literal
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from ..arguments import seed_number, whole
 from ..errors import InputError
+from .affine import Affine
 from .autoregressive import AutoregressiveSpline
-from .bases import NormalWithAngles, StandardNormal, Uniform
-from .bijection import Bijection
+from .bases import Base, NormalWithAngles, StandardNormal, Uniform
+from .bijection import Bijection, angles_of
 from .coupling import CouplingSpline
 from .flow import Flow
+from .inverse import Inverse
 from .masks import make_masks
 from .permutations import Permutation, SoftPermutation
 from .vegas_grid import VegasGrid
@@ -33,10 +37,11 @@ def coupling_spline(
     *,
     masks: Literal["binary", "random", "alternating"] = "binary",
     permutation: PermutationKind = "none",
-    circular: Sequence[int] = (),
+    circular: Sequence[int] | int = (),
     activation: str = "relu",
     residual: bool = False,
-    bound: float = 5.0,
+    bound: float | Sequence[float] = 5.0,
+    standardize: Tensor | np.ndarray | None = None,
     grid: Tensor | None = None,
     seed: int | None = None,
 ) -> Flow:
@@ -55,10 +60,12 @@ def coupling_spline(
     masks : which dimensions each layer transforms; they come in complementary pairs.
     permutation : what stands between the pairs of layers; "soft" is a learnable rotation, which also
         precedes the first pair.
-    circular : dimensions that are angles; see :class:`CouplingSpline`. Not with a permutation. In the domain
-        "real" their base is uniform, and ``bound`` is half their period.
+    circular : dimensions that are angles; see `CouplingSpline`. Not with ``permutation="soft"``. In the
+        domain "real" their base is uniform, and ``bound`` is half their period.
     activation, residual : of the networks.
-    bound : see ``domain``.
+    bound : see ``domain``; one number, or one for each dimension.
+    standardize : a sample (n, dim) of the data in the domain "real". The flow begins with the map to its
+        mean 0 and standard deviation 1 (angles stay as they are); ``bound`` is in these units then.
     grid : (dim, bins + 1) edges of a VEGAS grid as the layer next to the data; domain "unit" only.
     seed : of the initial weights, random masks and permutations; None takes the weights from torch's
         global generator.
@@ -79,31 +86,26 @@ def coupling_spline(
     >>> flow.sample(5).shape
     torch.Size([5, 3])
     """
-    if circular and permutation != "none":
-        raise InputError('circular dimensions need permutation="none": a permutation would move them')
-    bijections: list[Bijection] = []
-    with _seeded(seed):
-        for layer, mask in enumerate(make_masks(masks, dim, layers, seed or 0)):
-            if layer % 2 == 0:
-                bijections += _permutation(permutation, dim, domain, layer, seed)
-            bijections.append(
-                CouplingSpline(
-                    dim,
-                    mask,
-                    context=context,
-                    hidden=hidden,
-                    bins=bins,
-                    domain=domain,
-                    bound=bound,
-                    circular=circular,
-                    activation=activation,
-                    residual=residual,
-                )
-            )
-    flow = _flow(bijections, dim, domain, grid)
-    if circular and domain == "real":
-        flow.base = NormalWithAngles(dim, circular, bound)
-    return flow
+    dim, bins = whole(dim, "dim", 1), whole(bins, "bins", 1)
+    layers, seed = whole(layers, "layers", 1), seed_number(seed)
+    ends = _Ends(dim, domain, bound, circular, grid, standardize)
+    all_masks = make_masks(masks, dim, layers, seed or 0)
+
+    def layer(index: int, circular: tuple[int, ...]) -> CouplingSpline:
+        return CouplingSpline(
+            dim,
+            all_masks[index],
+            context=context,
+            hidden=hidden,
+            bins=bins,
+            domain=domain,
+            bound=ends.layer_bound,
+            circular=circular,
+            activation=activation,
+            residual=residual,
+        )
+
+    return _flow(ends, layer, layers, 2, permutation, seed)
 
 
 def autoregressive_spline(
@@ -116,10 +118,12 @@ def autoregressive_spline(
     domain: Domain = "unit",
     *,
     permutation: PermutationKind = "reverse",
+    circular: Sequence[int] | int = (),
     activation: str = "relu",
     residual: bool = False,
     degrees: str = "sequential",
-    bound: float = 5.0,
+    bound: float | Sequence[float] = 5.0,
+    standardize: Tensor | np.ndarray | None = None,
     grid: Tensor | None = None,
     seed: int | None = None,
 ) -> Flow:
@@ -127,7 +131,8 @@ def autoregressive_spline(
 
     Parameters
     ----------
-    dim, context, bins, domain, activation, residual, bound, grid, seed : as in :func:`coupling_spline`.
+    dim, context, bins, domain, circular, activation, residual, bound, standardize, grid, seed : as in
+        `coupling_spline`.
     layers : number of autoregressive layers.
     hidden : widths of the hidden layers of each masked network.
     fast : "density" (MAF: ``log_prob`` in one pass of the networks) or "sampling" (IAF). The other
@@ -151,28 +156,27 @@ def autoregressive_spline(
     >>> flow.log_prob(flow.sample(5, context=torch.ones(1)), context=torch.ones(1)).shape
     torch.Size([5])
     """
-    if layers < 1:
-        raise InputError(f"an autoregressive flow needs layers >= 1, got {layers}")
-    bijections: list[Bijection] = []
-    with _seeded(seed):
-        for layer in range(layers):
-            bijections += _permutation(permutation, dim, domain, layer, seed)
-            bijections.append(
-                AutoregressiveSpline(
-                    dim,
-                    context=context,
-                    hidden=hidden,
-                    bins=bins,
-                    fast=fast,
-                    domain=domain,
-                    bound=bound,
-                    residual=residual,
-                    activation=activation,
-                    degrees=degrees,
-                    seed=(seed or 0) + layer,
-                )
-            )
-    return _flow(bijections, dim, domain, grid)
+    dim, bins = whole(dim, "dim", 1), whole(bins, "bins", 1)
+    layers, seed = whole(layers, "layers", 1), seed_number(seed)
+    ends = _Ends(dim, domain, bound, circular, grid, standardize)
+
+    def layer(index: int, circular: tuple[int, ...]) -> AutoregressiveSpline:
+        return AutoregressiveSpline(
+            dim,
+            context=context,
+            hidden=hidden,
+            bins=bins,
+            fast=fast,
+            domain=domain,
+            bound=ends.layer_bound,
+            circular=circular,
+            residual=residual,
+            activation=activation,
+            degrees=degrees,
+            seed=(seed or 0) + index,
+        )
+
+    return _flow(ends, layer, layers, 1, permutation, seed)
 
 
 def _permutation(
@@ -190,12 +194,87 @@ def _permutation(
     return [Permutation.reverse(dim) if kind == "reverse" else Permutation.random(dim, (seed or 0) + layer)]
 
 
-def _flow(bijections: list[Bijection], dim: int, domain: Domain, grid: Tensor | None) -> Flow:
-    if grid is None:
-        return Flow(bijections, Uniform(dim) if domain == "unit" else StandardNormal(dim))
-    if domain != "unit":
-        raise InputError('a VEGAS grid maps onto the unit cube: it needs domain="unit"')
-    return Flow([VegasGrid(dim, edges=grid), *bijections], Uniform(dim))
+class _Ends:
+    """What stands before and behind the layers of a recipe, and how wide their splines are."""
+
+    def __init__(
+        self,
+        dim: int,
+        domain: Domain,
+        bound: float | Sequence[float],
+        circular: Sequence[int] | int,
+        grid: Tensor | None,
+        standardize: Tensor | np.ndarray | None,
+    ) -> None:
+        if domain not in ("unit", "real"):
+            raise InputError(f"domain must be 'unit' or 'real', got {domain!r}")
+        self.dim, self.grid = dim, grid
+        self.domain: Domain = domain
+        self.circular = angles_of(circular, dim)
+        if grid is not None and domain != "unit":
+            raise InputError('a VEGAS grid maps onto the unit cube: it needs domain="unit"')
+        self.layer_bound, self.bounds = 1.0, None
+        if isinstance(bound, int | float):
+            self.layer_bound = float(bound)
+        else:
+            self.bounds = [float(b) for b in bound]
+            if domain != "real" or len(self.bounds) != dim or not all(b > 0 for b in self.bounds):
+                raise InputError(f'a bound per dimension is {dim} positive numbers with domain="real"')
+        self.scaling = None if standardize is None else self._scaling(standardize)
+
+    def _scaling(self, standardize: Tensor | np.ndarray) -> Affine:
+        if self.domain != "real":
+            raise InputError('standardize needs domain="real"; Affine.min_max maps a box onto the unit cube')
+        scaling = Affine.standardize(standardize)
+        if scaling.dim != self.dim:
+            raise InputError(
+                f"standardize needs a sample of shape (n, {self.dim}), got {scaling.dim} columns"
+            )
+        scaling.shift[list(self.circular)], scaling.scale[list(self.circular)] = 0.0, 1.0
+        return scaling
+
+    def flow(self, layers: list[Bijection], order: list[int]) -> Flow:
+        """The flow of ``layers``, whose last one gives the dimensions in ``order``."""
+        before: list[Bijection] = [] if self.scaling is None else [self.scaling]
+        after: list[Bijection] = []
+        if self.grid is not None:
+            before.append(VegasGrid(self.dim, edges=self.grid))
+        bounds: Any = self.layer_bound
+        if self.bounds is not None:
+            bounds = [self.bounds[i] for i in order]
+            before.append(Affine(self.dim, scale=torch.tensor(self.bounds)))
+            after.append(Inverse(Affine(self.dim, scale=torch.tensor(bounds))))
+        base: Base = Uniform(self.dim) if self.domain == "unit" else StandardNormal(self.dim)
+        if self.circular and self.domain == "real":
+            base = NormalWithAngles(self.dim, [order.index(i) for i in self.circular], bounds)
+        return Flow([*before, *layers, *after], base)
+
+
+def _flow(
+    ends: _Ends,
+    layer: Callable[[int, tuple[int, ...]], Bijection],
+    layers: int,
+    every: int,
+    permutation: PermutationKind,
+    seed: int | None,
+) -> Flow:
+    """A flow of ``layer(index, angles)``, with a permutation in front of each ``every`` of them."""
+    if ends.circular and permutation == "soft":
+        raise InputError('circular dimensions can\'t be mixed with others: no permutation="soft"')
+    if ends.bounds and permutation == "soft":
+        raise InputError('dimensions with bounds of their own can\'t be mixed: no permutation="soft"')
+    bijections: list[Bijection] = []
+    order = list(range(ends.dim))  # of the data, as the next layer sees it
+    with _seeded(seed):
+        for index in range(layers):
+            if index % every == 0:
+                for part in _permutation(permutation, ends.dim, ends.domain, index, seed):
+                    bijections.append(part)
+                    if isinstance(part, Permutation):
+                        order = [order[i] for i in part.order.tolist()]
+            angles = tuple(sorted(order.index(i) for i in ends.circular))
+            bijections.append(layer(index, angles))
+    return ends.flow(bijections, order)
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from ..arguments import whole, whole_numbers
 from ..errors import InputError
 from .bijection import Component, build, describe
 from .conditioner import Conditioner
@@ -37,11 +38,11 @@ class AutoregressiveCategorical(Component):
         activation: str = "relu",
     ) -> None:
         super().__init__()
-        if len(categories) == 0 or min(categories) < 1:
-            raise InputError(f"categories must be one or more numbers >= 1, got {tuple(categories)}")
-        self.categories = tuple(int(c) for c in categories)
-        self.context = context
-        self.hidden = tuple(hidden)
+        self.categories = whole_numbers(categories, "categories", 1)
+        if not self.categories:
+            raise InputError("categories must be one or more numbers >= 1, got none")
+        self.context = whole(context, "context", 0)
+        self.hidden = whole_numbers(hidden, "hidden", 1)
         self.activation = activation
         self.features = sum(self.categories)
         earlier = accumulate(self.categories[:-1], initial=0)
@@ -50,11 +51,10 @@ class AutoregressiveCategorical(Component):
             for before, outputs in zip(earlier, self.categories, strict=True)
         )
 
-    def log_prob(
-        self, c: Int[Tensor, "n k"], context: Float[Tensor, "n context"] | None = None
-    ) -> Float[Tensor, " n"]:
+    def log_prob(self, c: Tensor, context: Float[Tensor, "n context"] | None = None) -> Float[Tensor, " n"]:
         """Log probability (n,) of the integer vectors ``c`` (n, k)."""
         self._check_context(context)
+        c = self.whole(c)
         encoded = self.one_hot(c)
         log_prob = encoded.new_zeros(c.shape[0])
         for j, network in enumerate(self.networks):
@@ -81,15 +81,24 @@ class AutoregressiveCategorical(Component):
             encoded = torch.cat([encoded, _encode(value, size, like.dtype)], -1)
         return torch.stack(drawn, -1)
 
-    def one_hot(self, c: Int[Tensor, "n k"]) -> Float[Tensor, "n features"]:
+    def one_hot(self, c: Tensor) -> Float[Tensor, "n features"]:
         """The one-hot encoding (n, sum of categories) of ``c`` (n, k)."""
-        if c.ndim != 2 or c.shape[1] != len(self.categories):
-            raise InputError(f"c must have shape (n, {len(self.categories)}), got {tuple(c.shape)}")
+        c = self.whole(c)
         captured = c.is_cuda and torch.cuda.is_current_stream_capturing()
         if not captured and bool(((c < 0) | (c >= torch.tensor(self.categories, device=c.device))).any()):
             raise InputError(f"c must lie between 0 and {self.categories} (exclusive)")
         dtype = next(self.parameters()).dtype
         return torch.cat([_encode(c[:, j], size, dtype) for j, size in enumerate(self.categories)], -1)
+
+    def whole(self, c: Tensor) -> Int[Tensor, "n k"]:
+        """``c`` as int64 of shape (n, k); (n,) is one variable, other types need whole values."""
+        if c.ndim == 1 and len(self.categories) == 1:
+            c = c[:, None]
+        if c.ndim != 2 or c.shape[1] != len(self.categories):
+            raise InputError(f"c must have shape (n, {len(self.categories)}), got {tuple(c.shape)}")
+        if c.is_floating_point() and not bool((c == c.round()).all()):
+            raise InputError("c holds categories, but its values are not whole: are c and x interchanged?")
+        return c.long()
 
     def _check_context(self, context: Tensor | None) -> None:
         width = 0 if context is None else context.shape[-1]
@@ -135,11 +144,16 @@ class MixedFlow(Component):
 
     def log_prob(
         self,
-        c: Int[Tensor, "n k"],
-        x: Float[Tensor, "n dim"],
+        c: Tensor,
+        x: Tensor,
         context: Float[Tensor, "n context"] | None = None,
     ) -> Float[Tensor, " n"]:
-        """Log of probability times density (n,) of ``c`` (n, k) and ``x`` (n, dim)."""
+        """Log of probability times density (n,) of ``c`` (n, k) and ``x`` (n, dim), as `sample` returns them.
+
+        Their types tell them apart where they come the other way round.
+        """
+        if c.is_floating_point() and not x.is_floating_point():
+            c, x = x, c
         given = self._context(c, context)
         return self.categorical.log_prob(c, context) + self.flow.log_prob(x, given)
 

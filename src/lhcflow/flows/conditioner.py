@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from ..arguments import whole_numbers
 from ..errors import InputError
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "silu": nn.SiLU, "leaky_relu": nn.LeakyReLU}
@@ -42,8 +43,7 @@ class Conditioner(nn.Module):
         super().__init__()
         if activation not in ACTIVATIONS:
             raise InputError(f"unknown activation {activation!r}; known are {', '.join(ACTIVATIONS)}")
-        if any(width < 1 for width in hidden):
-            raise InputError(f"hidden layers need a width >= 1, got {tuple(hidden)}")
+        hidden = whole_numbers(hidden, "hidden", 1)
         if residual and len(set(hidden)) > 1:
             raise InputError(f"residual layers need equal widths, got {tuple(hidden)}")
         self.features = features

@@ -9,8 +9,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from ..arguments import whole, whole_numbers
 from ..errors import InputError
-from .bijection import Bijection
+from .bijection import Bijection, angles_of
 from .conditioner import Conditioner
 from .spline import rational_quadratic
 from .spline_formulas import MIN_BIN, MIN_DERIVATIVE, Tails, check_spline, parameter_count
@@ -100,7 +101,7 @@ class CouplingSpline(Coupling):
         bins: int = 16,
         domain: str = "unit",
         bound: float = 5.0,
-        circular: Sequence[int] = (),
+        circular: Sequence[int] | int = (),
         activation: str = "relu",
         residual: bool = False,
         min_bin: float = MIN_BIN,
@@ -112,10 +113,9 @@ class CouplingSpline(Coupling):
             raise InputError(f"domain must be 'unit' or 'real', got {domain!r}")
         if not bound > 0:
             raise InputError(f"bound must be positive, got {bound}")
-        self.circular = tuple(sorted(set(circular)))
-        if any(not 0 <= i < dim for i in self.circular):
-            raise InputError(f"circular dimensions must lie in 0..{dim - 1}, got {tuple(circular)}")
-        self.hidden, self.bins, self.domain, self.bound = tuple(hidden), bins, domain, float(bound)
+        self.circular = angles_of(circular, dim)
+        self.hidden, self.bins = whole_numbers(hidden, "hidden", 1), whole(bins, "bins", 1)
+        self.domain, self.bound = domain, float(bound)
         self.activation, self.residual = activation, residual
         self.min_bin, self.min_derivative = min_bin, min_derivative
         self.low, self.high = (0.0, 1.0) if domain == "unit" else (-self.bound, self.bound)
@@ -222,7 +222,8 @@ class CouplingAffine(Coupling):
         super().__init__(dim, mask, context)
         if not limit > 0:
             raise InputError(f"limit must be positive, got {limit}")
-        self.hidden, self.activation, self.residual, self.limit = tuple(hidden), activation, residual, limit
+        self.hidden = whole_numbers(hidden, "hidden", 1)
+        self.activation, self.residual, self.limit = activation, residual, limit
         outputs = 2 * len(self.transformed)
         self.conditioner = Conditioner(len(self.passed), outputs, hidden, context, activation, residual)
 

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from ..arguments import tensor_of, whole
 from ..errors import InputError
 from .bases import Base
 from .bijection import Bijection, Component, build, describe, in_functorch
 from .fused import run_stack
+
+Points = Tensor | np.ndarray | Sequence[Any] | float
+"""Tensors of the flow's type and device; arrays, lists and numbers are converted to these."""
 
 
 class Flow(Component):
@@ -34,7 +39,8 @@ class Flow(Component):
 
     Notes
     -----
-    Wherever ``context`` is asked for, it is (n, context), one row per point, or one row for all of them.
+    Wherever ``context`` is asked for, it is (n, context), one row per point, or one row for all of them
+    ((1, context), (context,), or a number where ``context=1``).
     The values are not looked at under ``torch.compile`` and ``torch.func.vmap``.
 
     Examples
@@ -47,8 +53,20 @@ class Flow(Component):
     (torch.Size([3, 2]), torch.Size([3]))
     """
 
-    def __init__(self, bijections: Sequence[Bijection], base: Base) -> None:
+    bijections: Sequence[Bijection]
+
+    def __init__(self, bijections: Sequence[Bijection] | Bijection, base: Base) -> None:
         super().__init__()
+        if isinstance(bijections, Bijection):
+            bijections = [bijections]
+        if not isinstance(base, Base):
+            known = "StandardNormal(dim), Uniform(dim) and their like in lhcflow.flows"
+            raise InputError(f"the base of a flow is one of {known}, not a {type(base).__name__}")
+        for part in bijections:
+            if not isinstance(part, Bijection):
+                raise InputError(
+                    f"a flow is made of bijections (lhcflow.flows), not of {type(part).__name__}"
+                )
         self.dim = base.dim
         self.context = max((b.context for b in bijections), default=0)
         for index, bijection in enumerate(bijections):
@@ -57,7 +75,7 @@ class Flow(Component):
                 raise InputError(f"{name} has dim={bijection.dim}, but the base has dim={self.dim}")
             if bijection.context not in (0, self.context):
                 raise InputError(f"{name} has context={bijection.context}, another has {self.context}")
-        self.bijections = nn.ModuleList(bijections)
+        self.bijections = cast("Sequence[Bijection]", nn.ModuleList(bijections))
         self.base = base
 
     @property
@@ -71,7 +89,7 @@ class Flow(Component):
         return self.base.like.device
 
     def forward(
-        self, x: Tensor, context: Tensor | None = None
+        self, x: Points, context: Points | None = None
     ) -> tuple[Float[Tensor, "n dim"], Float[Tensor, " n"]]:
         """Map data to latent.
 
@@ -84,24 +102,24 @@ class Flow(Component):
         -------
         z, log_det : (n, dim) latent variables and (n,) ``log|dz/dx|``.
         """
-        context = self._check(x, "x", context)
-        return run_stack(self._bijections(), x, context)
+        x, context = self._check(x, "x", context)
+        return run_stack(list(self.bijections), x, context)
 
     def inverse(
-        self, z: Tensor, context: Tensor | None = None
+        self, z: Points, context: Points | None = None
     ) -> tuple[Float[Tensor, "n dim"], Float[Tensor, " n"]]:
         """Map latent to data; return ``x`` (n, dim) and ``log|dx/dz|`` (n,). See :meth:`forward`."""
-        context = self._check(z, "z", context)
+        z, context = self._check(z, "z", context)
         return self._inverse(z, context)
 
-    def log_prob(self, x: Tensor, context: Tensor | None = None) -> Float[Tensor, " n"]:
+    def log_prob(self, x: Points, context: Points | None = None) -> Float[Tensor, " n"]:
         """Log density (n,) at ``x`` (n, dim), given ``context``; -inf outside the support."""
         z, log_det = self.forward(x, context)
         return log_det + self.base.log_prob(z)
 
     @torch.no_grad()
     def sample(
-        self, n: int, context: Tensor | None = None, generator: torch.Generator | None = None
+        self, n: int, context: Points | None = None, generator: torch.Generator | None = None
     ) -> Float[Tensor, "n dim"]:
         """Draw ``n`` points (n, dim) without gradient, one per row of ``context`` if there is one.
 
@@ -110,41 +128,40 @@ class Flow(Component):
         return self.sample_and_log_prob(n, context, generator)[0]
 
     def sample_and_log_prob(
-        self, n: int, context: Tensor | None = None, generator: torch.Generator | None = None
+        self, n: int, context: Points | None = None, generator: torch.Generator | None = None
     ) -> tuple[Float[Tensor, "n dim"], Float[Tensor, " n"]]:
         """Draw ``n`` points (n, dim) with their log density (n,), for about the price of :meth:`sample`.
 
         Differentiable with respect to the flow's parameters (reparametrised samples) unless called
         under ``torch.no_grad()``.
         """
-        if n < 0:
-            raise InputError(f"the number of samples must be >= 0, got {n}")
+        n = number_of_samples(n)
+        check_generator(generator)
         context = self._check_context(context, n)
         z = self.base.sample(n, generator)
         x, log_det = self._inverse(z, context)
         return x, self.base.log_prob(z) - log_det
 
     def _inverse(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
-        return run_stack(self._bijections(), z, context, inverse=True)
+        return run_stack(list(self.bijections), z, context, inverse=True)
 
-    def _bijections(self) -> list[Bijection]:
-        return list(self.bijections)  # type: ignore[arg-type]
-
-    def _check(self, x: Tensor, name: str, context: Tensor | None) -> Tensor | None:
+    def _check(self, x: Points, name: str, context: Points | None) -> tuple[Tensor, Tensor | None]:
+        x = tensor_of(x, name, self.dtype, self.device)
         if x.ndim != 2 or x.shape[1] != self.dim:
             raise InputError(f"{name} must have shape (n, {self.dim}), got {tuple(x.shape)}")
         self._check_values(x, name)
-        return self._check_context(context, x.shape[0])
+        return x, self._check_context(context, x.shape[0])
 
-    def _check_context(self, context: Tensor | None, n: int) -> Tensor | None:
+    def _check_context(self, context: Points | None, n: int) -> Tensor | None:
         if self.context == 0:
             if context is not None:
                 raise InputError("this flow was built without context (context=0), but context was given")
             return None
         if context is None:
             raise InputError(f"this flow needs context of shape ({n}, {self.context})")
-        if context.ndim == 1:
-            context = context[None]
+        context = tensor_of(context, "context", self.dtype, self.device)
+        if context.ndim < 2:
+            context = context.reshape(1, -1)
         if context.ndim != 2 or context.shape[0] not in (1, n) or context.shape[1] != self.context:
             wanted = f"({n}, {self.context}) or (1, {self.context})"
             raise InputError(f"context must have shape {wanted}, got {tuple(context.shape)}")
@@ -168,7 +185,7 @@ class Flow(Component):
             )
 
     def config(self) -> dict[str, Any]:
-        return {"bijections": [describe(b) for b in self._bijections()], "base": describe(self.base)}
+        return {"bijections": [describe(b) for b in self.bijections], "base": describe(self.base)}
 
     @classmethod
     def from_config(cls, **config: Any) -> Flow:
@@ -179,10 +196,27 @@ class Flow(Component):
             f"{self.kind}(dim={self.dim}, context={self.context}), {_count(self)} parameters,"
             f" {str(self.dtype).removeprefix('torch.')} on {self.device}"
         ]
-        for index, b in enumerate(self._bijections(), start=1):
+        for index, b in enumerate(self.bijections, start=1):
             lines.append(f"  {index:2d}  {b.kind}({b.extra_repr()}), {_count(b)} parameters")
         return "\n".join([*lines, f"  base {self.base.kind}({self.base.extra_repr()})"])
 
 
 def _count(module: nn.Module) -> str:
     return f"{sum(p.numel() for p in module.parameters()):,}"
+
+
+def number_of_samples(n: Any) -> int:
+    """The n of ``sample(n)``; a shape of one entry, as torch.distributions take it, stands for its entry."""
+    if isinstance(n, tuple | list):
+        if len(n) != 1:
+            raise InputError(f"sample takes a number of points, got the shape {tuple(n)}")
+        n = n[0]
+    return whole(n, "the number of samples", 0)
+
+
+def check_generator(generator: Any) -> None:
+    """Refuse what is no generator of torch."""
+    if not isinstance(generator, torch.Generator | None):
+        raise InputError(
+            f"generator must be a torch.Generator, got {generator!r}: torch.Generator().manual_seed(1)"
+        )

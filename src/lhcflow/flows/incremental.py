@@ -18,31 +18,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from .. import _native
+from .elements import Element
 from .graphed import Graphs
 from .made import ACTIVATIONS, MADE, MaskedLinear
 from .native import plain, usable
 from .versions import FEW_ROWS, Kept, fingerprint, trusting, versions
-
-
-class Element:
-    """A monotone map of each dimension, with its parameters in the last axis of ``params``.
-
-    ``slope`` and ``offset`` make what the network sees of a value: ``slope value + offset``.
-    """
-
-    slope: float = 1.0
-    offset: float = 0.0
-
-    def __call__(self, value: Tensor, params: Tensor, inverse: bool) -> tuple[Tensor, Tensor]:
-        """The mapped ``value`` (...) and the log-derivative (...) for ``params`` (..., outputs)."""
-        raise NotImplementedError
-
-    def features(self, value: Tensor) -> Tensor:
-        return value if (self.slope, self.offset) == (1.0, 0.0) else self.slope * value + self.offset
-
-    def native(self) -> dict[str, Any]:
-        """Arguments of the native plan."""
-        raise NotImplementedError
 
 
 class Plan:
@@ -202,6 +182,7 @@ def known(net: MADE) -> bool:
     """Whether ``net`` is the network that a plan describes, part by part."""
     return (
         plain(net, MADE)
+        and net.inputs == tuple(range(net.dim))
         and plain(net.activation, ACTIVATIONS[net.activation_name])
         and plain(net.final, MaskedLinear)
         and all(plain(layer, MaskedLinear) for layer in net.layers)

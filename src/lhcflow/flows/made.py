@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ..arguments import whole_numbers
 from ..errors import InputError
 from .native import eager
 from .versions import Kept, trusting, versions
@@ -75,6 +76,8 @@ class MADE(nn.Module):
     degrees : of the hidden units, a unit of degree d sees the first d dimensions: "sequential" spreads
         them evenly, "random" draws them (with ``seed``), or one list per entry of ``hidden``.
     order : the dimensions in autoregressive order; 0, 1, 2, ... if None.
+    inputs : the dimension that each input feature comes from, where dimensions have several features (cosine
+        and sine of an angle); 0, 1, 2, ... if None.
 
     The last layer starts at zero. The degrees begin at 0 where there is a context (or D = 1), so that
     the first dimension depends on the context too.
@@ -98,13 +101,15 @@ class MADE(nn.Module):
         activation: str = "relu",
         degrees: str | Sequence[Sequence[int]] = "sequential",
         order: Sequence[int] | None = None,
+        inputs: Sequence[int] | None = None,
         seed: int = 0,
     ) -> None:
         super().__init__()
         if activation not in ACTIVATIONS:
             raise InputError(f"unknown activation {activation!r}; known are {', '.join(ACTIVATIONS)}")
-        if len(hidden) == 0 or any(width < 1 for width in hidden):
-            raise InputError(f"a MADE needs one or more hidden layers of width >= 1, got {tuple(hidden)}")
+        hidden = whole_numbers(hidden, "hidden", 1)
+        if not hidden:
+            raise InputError("a MADE needs one or more hidden layers, got none")
         if residual and len(set(hidden)) > 1:
             raise InputError(f"residual blocks need hidden layers of equal width, got {tuple(hidden)}")
         self.dim, self.outputs, self.context, self.residual = dim, outputs, context, residual
@@ -116,14 +121,15 @@ class MADE(nn.Module):
 
         given = hidden_degrees(dim, tuple(hidden), context > 0, residual, degrees, seed)
         self.degrees = [given[0], *(given[k] for k in range(1, len(given)) for _ in range(1 + residual))]
-        inputs = np.empty(dim, dtype=np.int64)
-        inputs[list(self.order)] = np.arange(1, dim + 1)
-        before = inputs
+        self.inputs = tuple(range(dim)) if inputs is None else tuple(inputs)
+        ranks = np.empty(dim, dtype=np.int64)
+        ranks[list(self.order)] = np.arange(1, dim + 1)
+        before = ranks[list(self.inputs)]
         self.layers = nn.ModuleList()
         for after in self.degrees:
             self.layers.append(MaskedLinear(torch.from_numpy(after[:, None] >= before)))
             before = after
-        self.final = MaskedLinear(torch.from_numpy(np.repeat(inputs, outputs)[:, None] > before))
+        self.final = MaskedLinear(torch.from_numpy(np.repeat(ranks, outputs)[:, None] > before))
         nn.init.zeros_(self.final.weight)
         nn.init.zeros_(self.final.bias)
         takers = len(hidden) if residual else 1
@@ -132,9 +138,9 @@ class MADE(nn.Module):
         )
 
     def forward(
-        self, x: Float[Tensor, "n dim"], context: Float[Tensor, "n context"] | None = None
+        self, x: Float[Tensor, "n features"], context: Float[Tensor, "n context"] | None = None
     ) -> Float[Tensor, "n dim outputs"]:
-        """The parameters (n, dim, outputs) for ``x`` (n, dim) and ``context`` (n, context)."""
+        """The parameters (n, dim, outputs) for ``x`` (n, features) and ``context`` (n, context)."""
         h = self.layers[0](x)
         if context is not None:
             h = h + self.activation(self.context_layers[0](context))

@@ -11,9 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..errors import InputError
-from .autoregressive import AffineElement, SplineElement
 from .coupling import Coupling
-from .incremental import Element
+from .elements import AffineElement, Element, SplineElement
 from .made import ACTIVATIONS
 from .spline_formulas import MIN_BIN, MIN_DERIVATIVE, Tails, check_spline, parameter_count
 

@@ -7,6 +7,7 @@ from typing import TypeVar, cast
 
 import torch
 
+from ..arguments import device_named
 from ..errors import InputError
 from .bijection import Component, build, describe
 from .flow import Flow
@@ -30,6 +31,8 @@ def save(flow: Component, path: str | os.PathLike[str]) -> None:
     InputError
         If the folder does not exist or can't be written to.
     """
+    if not isinstance(flow, Component):
+        raise InputError(f"save writes flows and their parts, not a {type(flow).__name__}: use torch.save")
     architecture = {"dtype": _dtype_name(flow), **describe(flow)}
     write_tensors(path, "flow", flow.state_dict(), "architecture", architecture)
 
@@ -48,6 +51,7 @@ def load(path: str | os.PathLike[str], device: str | torch.device = "cpu") -> Fl
 
 def load_component(path: str | os.PathLike[str], kind: type[C], device: str | torch.device = "cpu") -> C:
     """Read any component that :func:`save` wrote; ``kind`` is the class it must have. See :func:`load`."""
+    device = device_named(device)
     tensors, architecture = read_tensors(path, "flow", "architecture")
     try:
         dtype = getattr(torch, architecture.pop("dtype"))

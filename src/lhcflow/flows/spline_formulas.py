@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
+from ..arguments import whole
 from ..errors import InputError
 
 Tails = Literal["linear", "circular"] | None
@@ -32,8 +33,7 @@ def parameter_count(bins: int, tails: Tails) -> int:
 
 def check_spline(bins: int, min_bin: float, min_derivative: float) -> None:
     """Raise :class:`InputError` where no spline of these settings exists."""
-    if bins < 1:
-        raise InputError(f"a spline needs bins >= 1, got {bins}")
+    whole(bins, "bins", 1)
     if not 0 < min_bin * bins < 1:
         raise InputError(f"min_bin must lie between 0 and 1 / bins = {1 / bins:.3g}, got {min_bin}")
     if not 0 < min_derivative < 1:

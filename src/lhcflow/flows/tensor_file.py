@@ -41,6 +41,8 @@ def read_tensors(path: str | os.PathLike[str], what: str, key: str) -> tuple[dic
     InputError
         If the file is missing, truncated, or holds something else.
     """
+    if not isinstance(path, str | os.PathLike):
+        raise InputError(f"the name of a {what} must be a path, got {path!r}")
     try:
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}

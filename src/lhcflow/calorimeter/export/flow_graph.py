@@ -37,6 +37,8 @@ def invert(graph: Graph, flow: Flow, z: str, context: str) -> str:
 def _masked(graph: Graph, layer: AutoregressiveSpline, z: str, context: str) -> str:
     if layer.fast == "sampling":
         return _inverse_spline(graph, layer, z, _made(graph, layer.net, z, context))
+    if layer.circular:
+        raise InputError("a flow with circular dimensions has no ONNX form here")
     if layer.dim > UNROLLED:
         raise InputError(
             f"this flow would need {layer.dim} passes of each of its networks in a graph: "
