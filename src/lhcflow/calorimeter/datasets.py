@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 from numpy.typing import DTypeLike
 
+from ..arguments import whole
 from ..errors import InputError
 from ..hdf5 import DAMAGE, atomic_hdf5, check_readable, item, one_line
 from .geometries import by_voxels, geometry
@@ -111,6 +112,8 @@ class ShowerFile:
         """The showers from number ``start`` up to ``stop``, read into arrays of their final size."""
         stop = self._length if stop is None else min(stop, self._length)
         n = max(stop - start, 0)
+        if np.dtype(dtype).kind != "f":
+            raise InputError(f"showers are read as floating-point numbers, not as {np.dtype(dtype)}")
         try:
             energy = np.empty(n, dtype)
             voxels = np.empty((n, self.geometry.voxels), dtype)
@@ -282,6 +285,8 @@ def read_showers(
     any_scale: bool = False,
 ) -> Showers:
     """Read a file of showers, or its first ``limit``; see `ShowerFile`."""
+    if limit is not None:
+        limit = whole(limit, "limit", 1)
     with ShowerFile(path, geometry, any_scale=any_scale) as file:
         return file.read(0, limit, dtype)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arguments import device_named, whole
 from ..classifiers import ClassifierTest, Recipe, classifier_test
 from ..errors import InputError
 from .distances import Distance, fpd, kpd
@@ -117,6 +118,12 @@ def evaluate(
     InputError
         If the geometries differ or samples are too small.
     """
+    seed, repeats = whole(seed, "seed", 0), whole(repeats, "repeats", 1)
+    if device is not None:
+        device_named(device)
+    for level in levels:
+        if level not in LEVELS:
+            raise InputError(f"there is no level {level!r}: take {', '.join(LEVELS)}")
     samples = [s for s in (real, generated, other_real) if s is not None]
     for sample in samples:
         if sample.geometry != real.geometry:

@@ -96,7 +96,7 @@ def geometry(name: str | os.PathLike[str] | Geometry, particle: str | None = Non
         return name
     if isinstance(name, str) and name in _KNOWN:
         return _known(name)
-    if Path(name).suffix == ".xml":
+    if isinstance(name, str | os.PathLike) and Path(name).suffix == ".xml":
         found = read_xml(name, particle)
         return next((_known(n) for n in _KNOWN if _known(n).layers == found.layers), found)
     raise InputError(f"there is no geometry {str(name)!r}: take {', '.join(_KNOWN)} or an .xml file")

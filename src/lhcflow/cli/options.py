@@ -22,6 +22,10 @@ Resume = Annotated[bool, typer.Option("--resume", help="Go on where an unfinishe
 Device = Annotated[
     str, typer.Option("--device", help="Where networks run: cpu, cuda, or auto for a GPU if there is one.")
 ]
+AnyScale = Annotated[
+    bool,
+    typer.Option("--any-scale", help="Take energies that look as if they were in other units."),
+]
 
 
 def console(quiet: bool) -> Console:

@@ -18,7 +18,7 @@ from ...flows.made import ACTIVATIONS, MADE
 from ..models import CaloFlow, ShowerModel
 from ..models.preprocessing import VoxelFractions
 
-MAGIC = b"LHCFLOW1"
+MAGIC = b"LHCFLOW2"
 SOURCES = ("lhcflow_showers.hpp", "example.cpp")
 
 
@@ -72,6 +72,7 @@ def pack(model: ShowerModel) -> bytes:
         MAGIC,
         _array(model.layers.sizes, "<u4"),
         struct.pack("<d", energies.fractions.top),
+        _array(energies.fractions.seen or [(0.0, 1.0)] * len(model.layers.sizes), "<f8"),
         _preparation(VoxelFractions(model.layers, energies.noise), energies.alpha),
         _preparation(voxels.shares, voxels.shares.alpha),
         *_flow(energies.flow),

@@ -41,7 +41,7 @@ def _cells(graph: Graph, model: HitDensity, incident: str, energies: str, chance
         weights = [graph.columns(column, own) for column in steps.blend]
         shift = op("Mul", graph.columns(steps.sigma, index), _unscore(graph, model, z, index, weights))
         logs = op("Add", graph.columns(steps.mean, index), shift)
-        above = op("Mul", hit, op("Exp", op("Min", logs, 0.0)))
+        above = op("Mul", hit, op("Exp", op("Min", logs, _numbers(step.most))))
         share = op("Add", above, op("Mul", hit, graph.columns(least, own)))
         z = op("Mul", hit, z)
         surplus = op("Sub", hit, graph.columns(steps.expected, index))

@@ -26,6 +26,9 @@ def layer_energies(graph: Graph, flow: EnergyFlow, incident: str, noise: str) ->
     """Layer energies (n, L), as :meth:`EnergyFlow.decode`."""
     op = graph.op
     u = _expit(graph, invert(graph, flow.flow, noise, _log10(graph, incident)), flow.alpha)
+    if flow.fractions.seen:
+        least, most = np.array(flow.fractions.seen).T
+        u = op("Min", op("Max", u, least), most)
     layers = len(flow.layers.sizes)
     first, *others = graph.ops("Split", layers, u, graph.integers(*[1] * layers), axis=1)
     rest = op("Mul", op("Mul", first, flow.fractions.top), incident)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ...arguments import whole
 from ...errors import InputError, RunError
 from ...files import RunDirectory
 from ..datasets import ShowerWriter
@@ -97,6 +98,7 @@ def simulate(
         If Geant4 fails twice in the same block.
     """
     _check(particle, showers, energy, cut, workers)
+    seed = whole(seed, "seed", 0)
     require_geant4()
     model = _choose(physics)
     target = Path(out)
@@ -114,18 +116,19 @@ def simulate(
         "cut": cut,
         "physics": model,
     }
-    parts = RunDirectory(target.with_name(target.name + ".parts"), card, force=force, resume=resume)
-    tasks = [
-        {
-            **card,
-            "showers": min(BLOCK, showers - first),
-            "block": first // BLOCK,
-            "path": str((parts.checkpoints / f"{first // BLOCK}.npz").resolve()),
-        }
-        for first in range(0, showers, BLOCK)
-    ]
-    _run(tasks, workers or _cores(), progress or (lambda done: None))
-    summary = _merge(tasks, target, card)
+    place = target.with_name(target.name + ".parts")
+    with RunDirectory(place, card, force=force, resume=resume) as parts:
+        tasks = [
+            {
+                **card,
+                "showers": min(BLOCK, showers - first),
+                "block": first // BLOCK,
+                "path": str((parts.checkpoints / f"{first // BLOCK}.npz").resolve()),
+            }
+            for first in range(0, showers, BLOCK)
+        ]
+        _run(tasks, workers or _cores(), progress or (lambda done: None))
+        summary = _merge(tasks, target, card)
     shutil.rmtree(parts.path)
     return summary
 

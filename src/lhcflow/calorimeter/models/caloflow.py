@@ -110,7 +110,7 @@ class CaloFlow(ShowerModel):
         energy_settings = energy_settings or settings
         data = showers_for(self, incident, voxels)
         deadline = Deadline(settings.seconds)
-        self.energies.set_top(data[0], data[1].sum(1, dtype=torch.float64))
+        self.energies.set_range(data[0], self.layers.energies(data[1]))
         histories = {}
         for name, part, how in (
             ("energies", self.energies, energy_settings),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...arguments import whole
 from ...errors import InputError
 from ..geometries import GEOMETRIES, geometry
 from ..geometry import Geometry
@@ -37,6 +38,7 @@ def build_model(name: str, geometry: Geometry, seed: int = 0, **options: Any) ->
     InputError
         If there is no such model.
     """
+    seed = whole(seed, "seed", 0)
     options = {key: value for key, value in options.items() if value is not None}
     common = {"threshold": _READOUT.get(geometry.name, THRESHOLD), "seed": seed}
     if name == "caloflow":

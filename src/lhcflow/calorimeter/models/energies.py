@@ -38,6 +38,8 @@ class EnergyFlow(Component):
         stay apart from others, and are empty again in what is generated.
     alpha : see :func:`~lhcflow.calorimeter.models.preprocessing.logit`.
     flow : over the L numbers of :class:`EnergyFractions`, with one context feature.
+    seed : of the flow's weights, if none is given.
+    seen : see :class:`EnergyFractions`.
     """
 
     def __init__(
@@ -48,17 +50,33 @@ class EnergyFlow(Component):
         alpha: float = ALPHA,
         flow: Flow | None = None,
         seed: int = 0,
+        seen: Sequence[Sequence[float]] = (),
     ) -> None:
         super().__init__()
         self.layers = LayerSizes(tuple(layers))
         self.noise, self.alpha = noise, alpha
-        self.fractions = EnergyFractions(top, alpha)
+        self.fractions = EnergyFractions(top, alpha, tuple((float(a), float(b)) for a, b in seen))
         self.flow = flow or masked_blocks(len(layers), 1, blocks=6, hidden=(64, 64), seed=seed)
 
-    def set_top(self, incident: Float[Tensor, " n"], deposited: Float[Tensor, " n"]) -> None:
-        """Take the largest ratio of deposited and incident energy of some showers, plus a margin."""
-        ratio = (deposited + self.noise * self.layers.voxels) / incident
-        self.fractions = EnergyFractions(MARGIN * float(ratio.max()), self.alpha)
+    def set_range(self, incident: Float[Tensor, " n"], energies: Float[Tensor, "n L"]) -> None:
+        """Take the range of all fractions from some showers; of the first one with a margin.
+
+        Parameters
+        ----------
+        incident, energies : Tensor
+            Incident energies (n,) and those of the layers (n, L) in MeV.
+        """
+        incident, energies = incident.double(), energies.double()
+        ratio = (energies.sum(1) + self.noise * self.layers.voxels) / incident
+        fractions = EnergyFractions(MARGIN * float(ratio.max()), self.alpha)
+        # What the training adds: the mean of the noise, or some energy to layers that have none.
+        sizes = torch.tensor(self.layers.sizes, dtype=energies.dtype)
+        noisy = energies + 0.5 * self.noise * sizes if self.noise else self._not_empty(energies, None)
+        u = fractions.fractions(incident, noisy)
+        least, most = u.amin(0), u.amax(0)
+        most[0] = 1.0  # the margin
+        seen = tuple(zip(least.tolist(), most.tolist(), strict=True))
+        self.fractions = EnergyFractions(fractions.top, self.alpha, seen)
 
     def batch(self, batch: tuple[Tensor, ...], generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
         """Incident energies (n,) and voxels (n, V) to what the flow is trained on, with new noise."""
@@ -66,11 +84,18 @@ class EnergyFlow(Component):
         if self.noise:
             energies = self.layers.energies(add_noise(voxels.double(), self.noise, generator))
         else:
-            energies = self.layers.energies(voxels.double())
-            faint = THRESHOLD * 10 ** -torch.rand(energies.shape, generator=generator, dtype=energies.dtype)
-            energies = torch.where(energies < THRESHOLD, faint, energies)
+            energies = self._not_empty(self.layers.energies(voxels.double()), generator)
         x = self.fractions.forward(incident.double(), energies)
         return x.to(self.flow.dtype), self.condition(incident)
+
+    def _not_empty(self, energies: Tensor, generator: torch.Generator | None) -> Tensor:
+        """Layer energies, with others, even in their logarithm, over the decade below the threshold where
+        there are less; the least of that decade without a generator.
+        """
+        chance = torch.ones_like(energies)
+        if generator is not None:
+            chance = torch.rand(energies.shape, generator=generator, dtype=energies.dtype)
+        return torch.where(energies < THRESHOLD, THRESHOLD * 10**-chance, energies)
 
     def condition(self, incident: Float[Tensor, " n"]) -> Float[Tensor, "n 1"]:
         """What the flow sees of the incident energy."""
@@ -93,6 +118,7 @@ class EnergyFlow(Component):
         return {
             "layers": list(self.layers.sizes),
             "top": self.fractions.top,
+            "seen": [list(pair) for pair in self.fractions.seen],
             "noise": self.noise,
             "alpha": self.alpha,
             "flow": describe(self.flow),

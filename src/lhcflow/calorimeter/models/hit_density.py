@@ -48,6 +48,7 @@ class Step:
     weights : (powers + SUMS layers + m, 3 k) of the regressions.
     sums : (3 k, SUMS layers), see :meth:`HitDensity.sums`.
     lines : of the tables, see :func:`~lhcflow.calorimeter.models.tables.lines`.
+    most : (k,) largest logarithms of shares.
     """
 
     number: int
@@ -57,6 +58,7 @@ class Step:
     weights: Tensor
     sums: Tensor
     lines: Tensor
+    most: Tensor
 
     @property
     def links(self) -> slice:
@@ -104,8 +106,11 @@ class HitDensity(Component):
     over the steps before; and in the cells near by. Where the core has most of a layer's energy it comes
     last, and cells see what is left. Elsewhere they are fitted to shares of a total that varies by a fifth,
     which decouples them as a gamma total does Dirichlet's shares; samples are scaled. Cells of one step
-    are independent given all steps before; there are 44 in CaloGAN's calorimeter. Everything is fitted by
-    ridge regressions, see :mod:`.hit_fit`: no epochs, no learning rate.
+    are independent given all steps before; there are 44 in CaloGAN's calorimeter. No hit has a larger share
+    than the largest that was seen in the fit in cells of its place (`brightest`): mean and sigma, of degree
+    two in the energies, are large where a layer has an unusual energy, and one shower in 2,000 had a tenth
+    or half of its first layer in a cell at the side, where no real one has a hundredth. Everything is fitted
+    by ridge regressions, see :mod:`.hit_fit`: no epochs, no learning rate.
 
     Parameters
     ----------
@@ -119,6 +124,7 @@ class HitDensity(Component):
     least: Tensor
     most: Tensor
     orbit_terms: Tensor
+    brightest: Tensor
     knots: Tensor
     centres: Tensor
     orbit: Tensor
@@ -154,6 +160,7 @@ class HitDensity(Component):
             "most": torch.full((layers + 1,), 8.0),
             "width": torch.ones(layers + 1),
             "orbit_terms": torch.zeros(3, orbits, powers),
+            "brightest": torch.zeros(orbits),
             "knots": table.expand(orbits, TABLES, -1).clone(),
             "centres": places.expand(layers, -1).clone(),
             "terms": torch.zeros(3, cells, powers + SUMS * layers),
@@ -284,8 +291,9 @@ class HitDensity(Component):
                 links = self.links[:, index][:, :, columns]
                 near = torch.nonzero(links.ne(0).any(0).any(0)).flatten()
                 weights = torch.cat([self.terms[:, index], links[:, :, near]], 2).flatten(0, 1).T.contiguous()
-                sums, table = self.sums(index, layer), lines(self.knots[self.orbit[index]])
-                steps.append(Step(number, slice(start, stop), layer, near, weights, sums, table))
+                sums, orbit = self.sums(index, layer), self.orbit[index]
+                table, most = lines(self.knots[orbit]), self.brightest[orbit]
+                steps.append(Step(number, slice(start, stop), layer, near, weights, sums, table, most))
                 start = stop
             order = torch.cat(parts)
             self._plan = Plan(steps, order, order.argsort())
@@ -300,9 +308,10 @@ class HitDensity(Component):
         self.forget_plans()
         return super()._apply(*args, **kwargs)
 
-    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
+    def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *args: Any, **kwargs: Any) -> None:
         self.forget_plans()
-        super()._load_from_state_dict(*args, **kwargs)
+        state.setdefault(f"{prefix}brightest", self.brightest)  # older files have none
+        super()._load_from_state_dict(state, prefix, *args, **kwargs)
 
     @torch.no_grad()
     def decode(self, incident: Tensor, energies: Tensor, chances: Tensor, latent: Tensor) -> Tensor:
@@ -330,7 +339,7 @@ class HitDensity(Component):
             hit = (uniform < odds.sigmoid()).to(sigma.dtype)
             z = (mean + scale.exp() * normal).clamp(-LIMIT, LIMIT)
             logs = typical + width * to_values(z, step.lines, given.blend[:, step.layer])
-            above, z = hit * logs.clamp_max(0.0).exp(), hit * z
+            above, z = hit * torch.minimum(logs, step.most).exp(), hit * z
             share = above + hit * least[:, step.layer, None]
             new = torch.cat([share, (hit - usual) * weight, z], 1)
             links[:, step.links] = new[:, share.shape[1] :]

@@ -96,6 +96,9 @@ def _fit_orbits(
         odds = logistic(x, (values > 0).mean(1), ridge, weight=len(index))
         hit = np.nonzero(values > 0)
         logs, x = np.log(values[hit]), x[hit[0]]
+        layer = excess[:quarter, cells.layer == cells.layer[index[0]]]
+        # Cells that were never hit get as little as any.
+        model.brightest[orbit] = logs.max() if len(logs) else np.log(layer[layer > 0].min(initial=1.0))
         group = groups[rows, cells.layer[index[0]]][hit[0]]
         if len(logs) < 2:
             model.orbit_terms[0, orbit] = torch.from_numpy(odds)

@@ -89,7 +89,7 @@ class HitFlow(ShowerModel):
         """
         settings = settings or TrainingSettings()
         data = showers_for(self, incident, voxels)
-        self.energies.set_top(data[0], data[1].sum(1, dtype=torch.float64))
+        self.energies.set_range(data[0], self.layers.energies(data[1]))
         history = train(
             self.energies.flow,
             data,

@@ -134,7 +134,7 @@ class InductiveCaloFlow(ShowerModel):
         settings = settings or TrainingSettings()
         data = showers_for(self, incident, voxels)
         deadline = Deadline(settings.seconds)
-        self.energies.set_top(data[0], data[1].sum(1, dtype=torch.float64))
+        self.energies.set_range(data[0], self.layers.energies(data[1]))
         histories = {}
         for name, flow, batch, how in (
             ("energies", self.energies.flow, self.energy_batch, energy_settings or settings),

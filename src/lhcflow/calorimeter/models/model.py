@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ...arguments import whole
 from ...errors import InputError
 from ...flows import Component, load_component, save
 from ...training import History
@@ -80,7 +81,12 @@ class ShowerModel(Component):
         self, incident: NDArray[np.floating[Any]] | Sequence[float], seed: int = 0
     ) -> Iterator[NDArray[np.float32]]:
         """Showers in blocks of at most 256 (10,240 on a GPU), for streaming; see :meth:`sample`."""
-        energies, _ = check_showers(torch.as_tensor(np.asarray(incident)))
+        seed = whole(seed, "seed", 0)
+        try:
+            given = np.asarray(incident, dtype=np.float64)
+        except (TypeError, ValueError):
+            raise InputError("incident energies must be numbers (in MeV)") from None
+        energies, _ = check_showers(torch.from_numpy(np.atleast_1d(given)))
         if self.training:  # eval() forgets the plans of the incremental kernel
             self.eval()
         blocks = 1 if self.device.type == "cpu" else BLOCKS_ON_GPU

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ...arguments import whole
 from ...errors import InputError
 from ...training import Graphed, History, Loss, fit, negative_log_likelihood
 from ...training.batches import Batch, Transform
@@ -52,6 +53,10 @@ class TrainingSettings:
     device: str | None = None
     progress: bool = True
     reflections: Reflections | None = None
+
+    def __post_init__(self) -> None:
+        for name, least in (("epochs", 1), ("batch_size", 1), ("seed", 0)):
+            whole(getattr(self, name), name, least)
 
 
 class TimeIsUp(Exception):

@@ -21,6 +21,8 @@ from .train import Model, train
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from ...files import RunDirectory
+
 _MODELS = ("teacher", "student", "hitflow")
 _SHARE = 0.7  # of the showers that train
 _ENERGY = (1.0, 30.0)  # GeV: a third of the time of showers up to 100 GeV
@@ -45,8 +47,7 @@ def demo(
 ) -> None:
     """Simulate, train, distill, sample, evaluate, plot and export: all of it small, in some minutes."""
     check_json(json, real)
-    from ...files import RunDirectory, write_json
-    from .demo_report import warnings_of, write
+    from ...files import RunDirectory, content_hash
 
     for made in ("train.h5", "test.h5", *(f"{name}.h5" for name in _MODELS)):
         if real is not None and real.resolve() == (out / made).resolve():
@@ -54,12 +55,32 @@ def demo(
     card = {
         "command": "calo demo",
         "real": None if real is None else real.resolve(),
+        "content": None if real is None else content_hash(real),
         "particle": particle if real is None else None,
         "showers": showers,
         "epochs": epochs,
         "seed": seed,
     }
-    run = RunDirectory(out, card, force=force, resume=resume)
+    with RunDirectory(out, card, force=force, resume=resume) as run:
+        _make(run, real, particle, showers, epochs, seed, json, quiet, force, resume)
+
+
+def _make(
+    run: RunDirectory,
+    real: Path | None,
+    particle: str,
+    showers: int,
+    epochs: int,
+    seed: int,
+    json: Path | None,
+    quiet: bool,
+    force: bool,
+    resume: bool,
+) -> None:
+    """All steps of the demo, and its report."""
+    from ...files import write_json
+    from .demo_report import warnings_of, write
+
     steps = Steps(console(quiet), resumed=run.resumed)
     steps.screen.print(f"The same can be done in {run.path} by hand:", markup=False)
     training, test = run.path / "train.h5", run.path / "test.h5"

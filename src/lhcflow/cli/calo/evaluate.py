@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ...errors import InputError
-from ..options import Device, Force, Json, Out, Quiet, Seed, check_json, console
+from ..options import AnyScale, Device, Force, Json, Out, Quiet, Seed, check_json, console
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,6 +61,7 @@ def evaluate(
     geometry: Annotated[
         str | None, typer.Option(help="Name or XML file, where the file does not tell.")
     ] = None,
+    any_scale: AnyScale = False,
     device: Device = "auto",
     seed: Seed = 0,
     json: Json = None,
@@ -73,19 +74,23 @@ def evaluate(
         raise InputError("--floor and --no-floor contradict each other: give one of them")
     from ...calorimeter import read_showers
     from ...calorimeter.metrics import evaluate as run_all
-    from ...files import RunDirectory, write_json
+    from ...files import RunDirectory, content_hash, write_json
+    from ...training.distributed import initialize
     from ..report import print_table, print_warnings, write_report
     from .evaluate_report import sections_of, summary_tables, warnings_of
 
-    first = read_showers(real, geometry, limit=limit)
-    second = read_showers(generated, geometry or first.geometry, limit=limit)
-    third = None if floor is None else read_showers(floor, geometry or first.geometry, limit=limit)
+    initialize(device)
+    how: dict[str, Any] = {"limit": limit, "any_scale": any_scale}
+    first = read_showers(real, geometry, **how)
+    second = read_showers(generated, geometry or first.geometry, **how)
+    third = None if floor is None else read_showers(floor, geometry or first.geometry, **how)
     recipe = _recipe(protocol, first, epochs, patience)
     card = {
         "command": "calo evaluate",
         "real": real.resolve(),
         "generated": generated.resolve(),
         "floor": None if floor is None else floor.resolve(),
+        "content": [content_hash(file) for file in (real, generated, floor) if file is not None],
         "no_floor": no_floor,
         "showers": [len(first), len(second)],
         "geometry": first.geometry.name,
@@ -95,9 +100,11 @@ def evaluate(
         "reweight": reweight,
         "seed": seed,
     }
-    run = RunDirectory(out, card, force=force)
     screen = console(quiet)
-    with screen.status("reading") as status:
+    with (
+        RunDirectory(out, card, force=force, writes=("weights.npz",)) as run,
+        screen.status("reading") as status,
+    ):
         evaluation = run_all(
             first,
             second,

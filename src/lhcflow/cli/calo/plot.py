@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ...errors import InputError
-from ..options import Quiet, Seed, console
+from ..options import AnyScale, Quiet, Seed, console
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -67,6 +67,7 @@ def plot(
     geometry: Annotated[
         str | None, typer.Option(help="Name or XML file, where the file does not tell.")
     ] = None,
+    any_scale: AnyScale = False,
     seed: Seed = 0,
     quiet: Quiet = False,
 ) -> None:
@@ -82,7 +83,7 @@ def plot(
         raise InputError("--what time needs --times FILE.json")
     samples: dict[str, Showers] = {}
     for name, file in zip(names, files, strict=True):
-        samples[name] = read_showers(file, geometry, limit=limit).cut(threshold)
+        samples[name] = read_showers(file, geometry, limit=limit, any_scale=any_scale).cut(threshold)
         if samples[name].geometry != samples[names[0]].geometry:
             raise InputError(f"{file} is in {samples[name].geometry}, {files[0]} is not")
     try:

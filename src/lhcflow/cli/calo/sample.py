@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..options import Device, Json, Quiet, Seed, check_json, console
+from ..options import AnyScale, Device, Json, Quiet, Seed, check_json, console
 from .train import MODEL_FILE
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from ...calorimeter import Geometry
     from ...calorimeter.models import ShowerModel
 
 
@@ -31,6 +32,7 @@ def sample(
     geometry: Annotated[
         str | None, typer.Option(help="XML file, if the model is of no known geometry.")
     ] = None,
+    any_scale: AnyScale = False,
     device: Device = "auto",
     seed: Seed = 0,
     json: Json = None,
@@ -56,7 +58,7 @@ def sample(
     if place.voxels != model.layers.voxels:
         raise InputError(f"the model has {model.layers.voxels} voxels, {place} has {place.voxels}")
     if like is not None:
-        incident = _energies(like)
+        incident = _energies(like, place, any_scale)
     else:
         low, high = energy
         if not 0 < low <= high:
@@ -98,11 +100,18 @@ def load_model(run: Path) -> ShowerModel:
     return ShowerModel.load(run / MODEL_FILE)
 
 
-def _energies(path: Path) -> NDArray[np.float64]:
-    """Incident energies of a file in MeV."""
+def _energies(path: Path, place: Geometry, any_scale: bool) -> NDArray[np.float64]:
+    """Incident energies of a file in MeV; the file may be in the model's geometry or in a known one."""
     import numpy as np
 
     from ...calorimeter import ShowerFile
+    from ...errors import InputError
 
-    with ShowerFile(path) as file:
+    try:
+        opened = ShowerFile(path, any_scale=any_scale)
+    except InputError as error:
+        if "--geometry" not in str(error):
+            raise
+        opened = ShowerFile(path, place, any_scale=any_scale)
+    with opened as file:
         return np.concatenate([part.energy_mev for part in file.chunks()])

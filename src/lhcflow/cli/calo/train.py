@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..options import Device, Force, Json, Out, Quiet, Resume, Seed, check_json, console
+from ..options import AnyScale, Device, Force, Json, Out, Quiet, Resume, Seed, check_json, console
 
 if TYPE_CHECKING:
     from ...files import RunDirectory
     from ...training import History
 
 MODEL_FILE = "model.safetensors"
+WRITES = (MODEL_FILE, "history_*.csv")
 
 
 class Model(StrEnum):
@@ -55,6 +56,7 @@ def train(
     geometry: Annotated[
         str | None, typer.Option(help="Name or XML file, where the file does not tell.")
     ] = None,
+    any_scale: AnyScale = False,
     time_limit: Annotated[
         float | None, typer.Option(metavar="MINUTES", help="Stop after so long; --resume goes on.")
     ] = None,
@@ -69,9 +71,11 @@ def train(
     check_json(json, showers, None if geometry is None else Path(geometry))
     from ...calorimeter import read_showers
     from ...calorimeter.models import Reflections, TimeIsUp, TrainingSettings, build_model
-    from ...files import RunDirectory, write_json
+    from ...files import RunDirectory, content_hash, write_json
+    from ...training.distributed import initialize
 
-    data = read_showers(showers, geometry, limit=limit)
+    initialize(device)
+    data = read_showers(showers, geometry, limit=limit, any_scale=any_scale)
     settings = TrainingSettings(
         epochs=epochs,
         batch_size=batch_size,
@@ -88,6 +92,7 @@ def train(
     card = {
         "command": "calo train",
         "showers": showers.resolve(),
+        "content": content_hash(showers),
         "n": len(data),
         "geometry": data.geometry.name,
         "model": model.value,
@@ -98,23 +103,25 @@ def train(
         "reflect": reflect,
         "seed": seed,
     }
-    run = RunDirectory(out, card, force=force, resume=resume)
-    screen = console(quiet)
-    screen.print(f"{len(data):,} showers in {data.geometry}, {parameters(made):,} parameters", markup=False)
-    started = time.perf_counter()
-    try:
-        histories = made.train_on(
-            data.energy_mev, data.voxels, settings, folder=run.checkpoints, resume=run.resumed
+    with RunDirectory(out, card, force=force, resume=resume, writes=WRITES) as run:
+        screen = console(quiet)
+        screen.print(
+            f"{len(data):,} showers in {data.geometry}, {parameters(made):,} parameters", markup=False
         )
-    except TimeIsUp:
+        started = time.perf_counter()
+        try:
+            histories = made.train_on(
+                data.energy_mev, data.voxels, settings, folder=run.checkpoints, resume=run.resumed
+            )
+        except TimeIsUp:
+            made.save(run.path / MODEL_FILE)
+            screen.print(f"stopped after {time_limit:g} min with the best weights so far; --resume goes on")
+            return
         made.save(run.path / MODEL_FILE)
-        screen.print(f"stopped after {time_limit:g} min with the best weights so far; --resume goes on")
-        return
-    made.save(run.path / MODEL_FILE)
-    results = finish(run, histories, time.perf_counter() - started)
-    if json:
-        write_json(json, results)
-    report(results, run, screen)
+        results = finish(run, histories, time.perf_counter() - started)
+        if json:
+            write_json(json, results)
+        report(results, run, screen)
 
 
 def parameters(model: Any) -> int:

@@ -26,7 +26,7 @@ public:
         if (!file_) throw std::runtime_error("can't open " + path);
         char magic[8];
         file_.read(magic, 8);
-        if (!file_ || std::string(magic, 8) != "LHCFLOW1")
+        if (!file_ || std::string(magic, 8) != "LHCFLOW2")
             throw std::runtime_error(path + " is no model of lhcflow");
     }
     template <class T> T number() {
@@ -266,10 +266,12 @@ public:
         detail::Reader reader(path);
         sizes_ = reader.array<std::uint32_t>();
         top_ = reader.number<double>();
+        seen_ = reader.array<double>();
         energy_steps_.read(reader);
         voxel_steps_.read(reader);
         energies_.read(reader);
         voxels_.read(reader);
+        if (seen_.size() != 2 * sizes_.size()) throw std::runtime_error("the model's file is damaged");
         for (auto size : sizes_) total_ += size;
     }
 
@@ -303,9 +305,13 @@ public:
 private:
     std::vector<double> layer_energies(double incident, const std::vector<float> &y) const {
         std::vector<double> energies(layers());
-        double rest = energy_steps_.expit(y[0]) * top_ * incident;
+        // No fraction leaves the range of the training.
+        const auto fraction = [&](std::size_t k) {
+            return std::min(std::max(energy_steps_.expit(y[k]), seen_[2 * k]), seen_[2 * k + 1]);
+        };
+        double rest = fraction(0) * top_ * incident;
         for (std::size_t n = 0; n < layers(); ++n) {
-            energies[n] = n + 1 < layers() ? energy_steps_.expit(y[n + 1]) * rest : rest;
+            energies[n] = n + 1 < layers() ? fraction(n + 1) * rest : rest;
             rest -= energies[n];
         }
         for (std::size_t n = 0; n < layers(); ++n) {
@@ -340,6 +346,7 @@ private:
     std::vector<std::uint32_t> sizes_;
     std::size_t total_ = 0;
     double top_ = 1;
+    std::vector<double> seen_; // least and largest of each fraction
     detail::Preparation energy_steps_, voxel_steps_;
     detail::Flow energies_, voxels_;
 };
