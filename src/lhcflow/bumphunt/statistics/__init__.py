@@ -1,13 +1,15 @@
 """Statistics of a bump hunt: background fits, significances, global p-values, limits and checks."""
 
 from .checks import Sculpting, SpuriousSignal, sculpting, spurious_signal, uniformity
+from .counting import Counting
 from .export import counting_workspace, spectrum_workspace
 from .fitting import Fits, fit
 from .hunt import Cut, Settings, examine_cut, examine_cuts, search_spectrum
-from .limits import Limit, toy_limit, upper_limit
+from .limits import Limit, upper_limit
 from .model import BinnedModel, counting_data, counting_model, dijet_model, dijet_parameters
 from .peaks import gaussian_peak, template_peak
 from .quality import Goodness, Trial, f_test, fit_range, goodness, sideband_fit
+from .sampled import toy_limit, toy_p_value
 from .search import Search, search
 from .significance import Scan, Significance, count_model, count_significance, shape_scan, signed_z
 from .spectrum import Spectrum, mass_bins
@@ -17,6 +19,7 @@ from .working_points import checked_points, passes
 
 __all__ = [
     "BinnedModel",
+    "Counting",
     "Cut",
     "Fits",
     "GlobalP",
@@ -62,6 +65,7 @@ __all__ = [
     "template_count",
     "template_peak",
     "toy_limit",
+    "toy_p_value",
     "toy_scan",
     "uniformity",
     "upper_limit",

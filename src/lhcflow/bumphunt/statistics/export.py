@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from ...errors import InputError
 from .fitting import Fits
-from .model import BinnedModel
+from .model import BinnedModel, auxiliary
 from .significance import background_slopes
 from .spectrum import Array
 
@@ -23,11 +23,15 @@ def counting_workspace(
 
     Parameters
     ----------
-    observed : events.
-    background, error : expected events and their uncertainty (``shapesys``: the auxiliary Poisson count of
-        :func:`counting_model`).
+    observed : float
+        Events.
+    background, error : float
+        Expected events and their uncertainty (``shapesys``: the auxiliary Poisson count of
+        `counting_model`). Where that counts the background as known, the workspace has an error of zero, with
+        which pyhf keeps the background fixed.
     """
-    constraint = {"name": f"{name}_background", "type": "shapesys", "data": [float(error)]}
+    known = auxiliary(background, error) is None
+    constraint = {"name": f"{name}_background", "type": "shapesys", "data": [0.0 if known else float(error)]}
     samples = [
         _sample("signal", [1.0], [{"name": "signal", "type": "normfactor", "data": None}]),
         _sample("background", [float(background)], [constraint]),

@@ -82,7 +82,7 @@ def fit(
     n = np.atleast_2d(np.asarray(counts, float))
     if n.shape[1] != model.bins:
         raise InputError(f"the model has {model.bins} bins, the spectrum {n.shape[1]}")
-    if not np.all(n.sum(1) > 0):
+    if model.parameters and not np.all(n.sum(1) > 0):
         raise InputError("an empty spectrum can't be fitted: there are no events in the range")
     free = yields is None and bool(model.signal.any())
     fixed = (
@@ -104,10 +104,14 @@ def deviance(counts: Array, expected: Array) -> Array:
     """``2 sum [mu - n + n log(n / mu)]`` over the last axis; infinite where a ``mu`` is not positive."""
     positive = expected > 0
     mu = np.where(positive, expected, 1.0)
-    with np.errstate(
-        over="ignore"
-    ):  # an expectation of 1e-305 is infinitely far from a count, and so it says
-        terms = mu - counts + xlogy(counts, np.maximum(counts, _TINY) / mu)
+    # Near mu = n the difference of n log(n / mu) and n - mu loses digits, which large counts need.
+    seen = np.where(counts > 0, counts, 1.0)
+    ratio = (mu - counts) / seen
+    near = (counts > 0) & (np.abs(ratio) < 0.1)
+    # An expectation of 1e-305 is infinitely far from a count, and so it says.
+    with np.errstate(over="ignore"):
+        logarithm = np.where(near, -counts * np.log1p(np.where(near, ratio, 0.0)), xlogy(counts, seen / mu))
+    terms = (mu - counts) + logarithm
     return np.where(positive.all(-1), 2 * terms.sum(-1), np.inf)
 
 

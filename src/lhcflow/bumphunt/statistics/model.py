@@ -19,6 +19,9 @@ _NODES = 3
 """Per bin: exact to 1e-6 for bins of a tenth of their mass."""
 
 _LEAST_ERROR = 1e-3
+"""Uncertainty of a background, relative to its Poisson error, below which the background counts as known: it
+would change a significance or limit by less than 1e-6 of it, while its auxiliary count of more than 1e6 times
+the background takes away digits of the likelihood."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,24 +145,33 @@ def counting_model(background: float, error: float) -> BinnedModel:
     """One bin with a signal, and an auxiliary measurement of its background (2 bins).
 
     The auxiliary count is Poisson distributed around ``tau b`` with ``tau = background / error^2``, as
-    in HistFactory's ``shapesys`` and in the on/off problem (physics/0702156); see :func:`counting_data`.
+    in HistFactory's ``shapesys`` and in the on/off problem (physics/0702156); see `counting_data`.
 
     Parameters
     ----------
-    background, error : expected events and their uncertainty; below one per mille of it the
-        uncertainty counts as one per mille.
+    background, error : float
+        Expected events and their uncertainty. An uncertainty below one per mille of sqrt(background) counts
+        as none: the model then has one bin and no parameters.
     """
-    tau = counting_data(0.0, background, error)[1] / background
-    return BinnedModel(np.ones((2, 1, 1)), np.log([[1.0], [tau]]), np.array([1.0, 0.0]))
+    aux = auxiliary(background, error)
+    if aux is None:
+        return BinnedModel(np.zeros((1, 1, 0)), np.log([[background]]), np.array([1.0]))
+    return BinnedModel(np.ones((2, 1, 1)), np.log([[1.0], [aux / background]]), np.array([1.0, 0.0]))
 
 
 def counting_data(observed: float, background: float, error: float) -> Array:
-    """The two counts (2,) for :func:`counting_model`: observed events and the auxiliary count."""
+    """The counts for `counting_model`: observed events, and the auxiliary count if there is one."""
+    aux = auxiliary(background, error)
+    return np.array([observed] if aux is None else [observed, aux], float)
+
+
+def auxiliary(background: float, error: float) -> float | None:
+    """The auxiliary count that stands for the uncertainty of a background; None where it is known."""
     if not (np.isfinite(background) and background > 0 and np.isfinite(error) and error >= 0):
         raise InputError(
             f"a background must be positive and its error not negative, got {background} +- {error}"
         )
-    return np.array([observed, (background / max(error, _LEAST_ERROR * background)) ** 2])
+    return None if error < _LEAST_ERROR * np.sqrt(background) else float((background / error) ** 2)
 
 
 def _decorrelation(edges: Array, parameters: int, energy: float) -> Array:
