@@ -4,11 +4,14 @@ import csv
 import math
 
 import numpy as np
+import pandas
 import pytest
 import torch
+from torch.utils.data import DataLoader, TensorDataset
 
+from lhcflow import InputError
 from lhcflow.flows import coupling_spline
-from lhcflow.training import fit, negative_log_likelihood
+from lhcflow.training import fit, negative_log_likelihood, progress, progress_bar
 
 
 def test_maximum_likelihood_is_found(gaussian, sample):
@@ -148,3 +151,66 @@ def test_data_may_stay_on_the_cpu(sample):
     x = sample(200, dtype=torch.float32)
     fit(flow, x, validation=x, epochs=2, device="auto", average="best", progress=False)
     assert flow.device.type == "cuda"
+
+
+@pytest.mark.parametrize(
+    ("data", "settings", "message"),
+    [
+        ({"x": torch.rand(9, 2)}, {}, "the data are a dict"),
+        (DataLoader(torch.rand(9, 2)), {}, "the data are a DataLoader"),  # type: ignore[arg-type]
+        (np.array([["a", "b"]]), {}, "must be numbers"),
+        (torch.rand(9, 2), {"epochs": 1.5}, "epochs must be a whole number"),
+        (torch.rand(9, 2), {"batch_size": 0}, "batch size"),
+        (torch.rand(9, 2), {"validation": 0.2}, "held-out data"),
+        (torch.rand(9, 2), {"loss": "nll"}, "loss must be a function"),
+        (torch.rand(9, 2), {"seed": -1}, "seed must be >= 0"),
+        (torch.rand(9, 2), {"schedule": torch.optim.lr_scheduler.StepLR}, "StepLR is no schedule"),
+        (torch.rand(9, 2), {"device": "gpu"}, "no device 'gpu'"),
+        (torch.rand(9, 2) * 3, {}, "outside the model's domain"),
+    ],
+)
+def test_one_line_for_what_has_no_meaning(data, settings, message):
+    flow = coupling_spline(2, layers=2, hidden=8, seed=1)
+    with pytest.raises(InputError, match=message) as error:
+        fit(flow, data, **{"epochs": 1, "progress": False, **settings})
+    assert "\n" not in str(error.value)
+
+
+def test_data_of_one_meaning_give_one_training():
+    x = torch.rand(60, 2)
+    frame, weighted = pandas.DataFrame(x.numpy()), (x, None, torch.ones(60, 1))
+    forms = [x, x.double().numpy(), TensorDataset(x), frame, weighted]
+    results = []
+    for data in forms:
+        flow = coupling_spline(2, layers=2, hidden=8, seed=1)
+        results.append(fit(flow, data, epochs=2, batch_size=20, progress=False)["loss"].tolist())
+    assert all(losses == pytest.approx(results[0], abs=1e-7) for losses in results)
+
+
+def test_optimisers_as_classes_and_instances():
+    """A class takes the learning rate of the training; an instance brings its own."""
+    x = torch.rand(60, 2)
+
+    def losses(make):
+        flow = coupling_spline(2, layers=2, hidden=8, seed=1)
+        history = fit(flow, x, steps=3, learning_rate=0.1, optimizer=make(flow), progress=False)
+        return history["loss"].tolist()
+
+    sgd = torch.optim.SGD
+    expected = losses(lambda flow: lambda parameters: sgd(parameters, lr=0.1))
+    assert losses(lambda flow: sgd) == expected
+    assert losses(lambda flow: sgd(flow.parameters(), lr=0.1)) == expected
+    with pytest.raises(InputError, match="other parameters"):
+        losses(lambda flow: sgd([torch.nn.Parameter(torch.ones(2))], lr=0.1))
+
+
+def test_a_batch_log_gets_a_line_now_and_then(monkeypatch, capsys):
+    now = [0.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    with progress_bar(1000, "work") as update:
+        for done in range(1, 1001):
+            now[0] += 1.0
+            update(done, "loss 1")
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "work: 30 of 1000, 30 s so far, some 16 min left, loss 1"
+    assert len(lines) == 10

@@ -5,7 +5,7 @@ import torch
 
 from lhcflow import InputError
 from lhcflow.flows import coupling_spline
-from lhcflow.training import Distillation, fit, negative_log_likelihood, squared_error
+from lhcflow.training import Distillation, fit, negative_log_likelihood, squared_error, weighted_mean
 
 
 def test_likelihood_with_context_and_weights(gaussian, sample):
@@ -49,8 +49,30 @@ def test_regression_with_weights_ignores_rows_of_weight_zero():
     y = torch.tensor([[5.0], [1e6]], dtype=torch.float64)
     loss = squared_error(model, (x, y, torch.tensor([2.0, 0.0], dtype=torch.float64)))
     assert torch.allclose(loss, (model(x[:1]) - 5).square().squeeze())
-    with pytest.raises(InputError, match=r"returns \(2, 1\), the targets are \(2,\)"):
-        squared_error(model, (x, y[:, 0]))
+    with pytest.raises(InputError, match=r"returns \(2, 1\), the targets are \(2, 3\)"):
+        squared_error(model, (x, y.expand(2, 3)))
+
+
+@pytest.mark.parametrize("column", [False, True])
+def test_a_column_of_weights_or_labels_is_one_per_row(gaussian, sample, column):
+    x, weights = sample(4), torch.tensor([1.0, 3.0, 2.0, -2.0], dtype=torch.float64)
+    model = gaussian()
+    exact = -(weights * model.log_prob(x)).sum() / 4
+    given = weights[:, None] if column else weights
+    assert torch.allclose(negative_log_likelihood(model, (x, None, given)), exact)
+    y = torch.tensor([1.0, -2.0, 0.5, 4.0], dtype=torch.float64)
+    line = torch.nn.Linear(2, 1).double()
+    exact = (weights * (line(x)[:, 0] - y).square()).sum() / 4
+    assert torch.allclose(squared_error(line, (x, y[:, None] if column else y, given)), exact)
+
+
+def test_nothing_is_broadcast():
+    values = torch.ones(4)
+    for weights in (torch.ones(4, 4), torch.ones(1, 4), torch.ones(1), torch.ones(()), torch.ones(4, 1, 1)):
+        with pytest.raises(InputError, match="one per row"):
+            weighted_mean(values, weights)
+    with pytest.raises(InputError, match="one value per row"):
+        weighted_mean(values[:, None], torch.ones(4))
 
 
 def test_distillation_is_zero_for_the_teacher_and_pulls_a_student_to_it():

@@ -62,7 +62,7 @@ def test_killed_after_ten_steps_of_twenty(tmp_path, settings, assert_same):
             raise Killed
         return negative_log_likelihood(model, batch)
 
-    dying.__qualname__ = negative_log_likelihood.__qualname__
+    dying.__qualname__, dying.__module__ = negative_log_likelihood.__qualname__, "lhcflow"
     with pytest.raises(Killed):
         train("parts", dying)
     assert load_checkpoint(tmp_path / "parts")["trainer"]["done"] == 10
@@ -143,26 +143,69 @@ def test_resume_with_other_settings_is_refused(tmp_path, gaussian, sample):
     common = {"epochs": 2, "checkpoint": path, "progress": False}
     fit(gaussian(), sample(50), batch_size=10, resume=True, **common)  # nothing there yet: from the start
     for change, message in [
-        ({"batch_size": 5}, "steps was 10, is now 20"),
+        ({"batch_size": 25}, "steps was 10, is now 4"),
+        ({"batch_size": 5}, "batch_size was 10, is now 5"),
         ({"batch_size": 10, "seed": 1}, "seed was 0, is now 1"),
         ({"batch_size": 10, "clip": 1.0}, "clip was None, is now 1.0"),
         ({"batch_size": 10, "data": sample(49)}, "data was"),
+        ({"batch_size": 10, "data": sample(50) + 1e-9}, "content of the data"),
+        ({"batch_size": 10, "transform": lambda batch, generator: batch}, "transform was None"),
+        ({"batch_size": 10, "loss": lambda model, batch: -model.log_prob(batch[0]).mean()}, "loss was"),
     ]:
         arguments = {"data": sample(50), **change}
         with pytest.raises(InputError, match=message):
             fit(gaussian(), resume=True, **arguments, **common)
 
 
+def test_lambdas_are_told_apart_by_code_and_closure(tmp_path, gaussian, sample):
+    def scaled(factor):
+        return lambda model, batch: -factor * model.log_prob(batch[0]).mean()
+
+    common = {"steps": 2, "progress": False, "resume": True, "checkpoint": tmp_path / "c"}
+    fit(gaussian(), sample(50), scaled(1.0), **common)
+    fit(gaussian(), sample(50), scaled(1.0), **common)
+    with pytest.raises(InputError, match="loss was"):
+        fit(gaussian(), sample(50), scaled(2.0), **common)
+
+
+def test_a_finished_training_is_extended(tmp_path, gaussian, sample, assert_same):
+    """With a constant learning rate, two epochs and then four are four at once."""
+
+    def train(name, epochs, schedule="constant"):
+        model = gaussian()
+        common = {"schedule": schedule, "checkpoint": tmp_path / name, "progress": False, "resume": True}
+        return model, fit(model, sample(50), epochs=epochs, batch_size=20, **common)
+
+    train("parts", 2)
+    model, history = train("parts", 4)
+    whole, expected = train("whole", 4)
+    assert_same(dict(model.state_dict()), dict(whole.state_dict()))
+    assert history["loss"].tolist() == expected["loss"].tolist()
+    train("cosine", 2, "cosine")
+    assert len(train("cosine", 4, "cosine")[1]) == 4
+    with pytest.raises(InputError, match="steps was 12, is now 6"):
+        train("parts", 2)
+
+
+class Signalling:
+    """The likelihood, with a signal to this process within step ``at``."""
+
+    def __init__(self, signal_number, at):
+        self.calls, self.at, self.signal_number = 0, at, signal_number
+
+    def __repr__(self):
+        return ""
+
+    def __call__(self, model, batch):
+        self.calls += 1
+        if self.calls == self.at:
+            os.kill(os.getpid(), self.signal_number)
+        return negative_log_likelihood(model, batch)
+
+
 def train(path, signal_number=0, at=0):
     """Twenty steps, with a signal to this process within step ``at``; also run in other processes."""
-    calls = 0
-
-    def loss(model, batch):
-        nonlocal calls
-        calls += 1
-        if calls == at:
-            os.kill(os.getpid(), signal_number)
-        return negative_log_likelihood(model, batch)
+    loss = Signalling(signal_number, at)
 
     flow = coupling_spline(2, layers=2, hidden=(16,), bins=4, domain="real", seed=1)
     x = torch.randn(200, 2, generator=torch.Generator().manual_seed(0))

@@ -9,7 +9,8 @@ from typing import Any, Literal
 import numpy as np
 
 from ..errors import InputError
-from ..training.trainer import name_of
+from ..training.identity import identity
+from .arguments import positive, whole
 from .auto import integrate_auto
 from .categories import Categories
 from .evaluate import Function, Integrand
@@ -59,15 +60,20 @@ class Integrator:
         settings: FlowSettings | None = None,
         categories: Categories | None = None,
     ) -> None:
-        if dim < 1:
-            raise InputError(f"an integral needs dim >= 1, got {dim}")
+        dim = whole("dim", dim, 1)
         if method not in ("auto", "vegas", "flow"):
             raise InputError(f'method must be "auto", "vegas" or "flow", got {method!r}')
         self.dim = dim
         self.method: Method = method
-        self.settings = settings or FlowSettings()
+        if settings is not None and not isinstance(settings, FlowSettings):
+            raise InputError(f"settings must be FlowSettings, got {type(settings).__name__}")
+        if categories is not None and not isinstance(categories, Categories):
+            raise InputError(f"categories must be Categories, got {type(categories).__name__}")
+        self.settings = FlowSettings() if settings is None else settings
         self.categories = categories
-        self._seed = seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)
+        if not isinstance(seed, np.random.SeedSequence):
+            seed = np.random.SeedSequence(None if seed is None else whole("seed", seed, 0))
+        self._seed = seed
 
     def integrate(
         self,
@@ -90,7 +96,8 @@ class Integrator:
         Parameters
         ----------
         f : function of points (n, dim) in the unit cube with values (n,), or (n, m) for m integrals at once:
-            the first drives the adaptation. Or an :class:`Integrand`.
+            the first that is not zero everywhere drives the adaptation. Or an :class:`Integrand`. Values must be
+            real; real and imaginary part of a complex function are a vector of two.
         calls : the budget of evaluations, adaptation included.
         rtol, atol : stop before the budget when all errors are below ``rtol |mean|`` or below ``atol``.
         cost : seconds per evaluation; with it, "auto" compares methods by the time they take to reach the
@@ -106,12 +113,14 @@ class Integrator:
         -------
         Result
             With a sampler of the integrand, and with warnings where something is doubtful.
+
+        Raises
+        ------
+        InputError
+            If an argument or what the integrand gives is wrong, or the checkpoint is of another integration.
         """
-        if calls < 1000:
-            raise InputError(f"an integral needs calls >= 1000, got {calls}")
-        for name, value in (("rtol", rtol), ("atol", atol), ("cost", cost)):
-            if value is not None and not value > 0:
-                raise InputError(f"{name} must be positive, got {value}")
+        calls = whole("calls", calls, 1000)
+        rtol, atol, cost = positive("rtol", rtol), positive("atol", atol), positive("cost", cost)
         if isinstance(f, Integrand):
             integrand, own = f, False
         else:
@@ -127,12 +136,13 @@ class Integrator:
         if checkpoint is not None:
             asked = {"dim": self.dim, "method": self.method, "seed": [list(s.spawn_key) for s in seeds]}
             asked |= {"entropy": self._seed.entropy, "calls": calls, "rtol": rtol, "atol": atol, "cost": cost}
-            settings = replace(self.settings, divergence=name_of(self.settings.divergence))
+            settings = replace(self.settings, divergence=identity(self.settings.divergence))
             journal = Journal(checkpoint, asked | {"settings": repr(settings)}, resume)
         task = Task(
             integrand, calls, rtol, atol, cost, quiet, seeds, self.settings, before, journal, self.categories
         )
         integrand.journal = journal
+        integrand.start()
         try:
             if self.categories is not None:
                 result = integrate_mixed(task, self.method)
@@ -144,7 +154,19 @@ class Integrator:
             integrand.journal = None
             if own and integrand.workers > 1:
                 integrand.close()
-        return result.with_(calls=integrand.calls - before).warn(*integrand.report())
+        used = integrand.calls - before
+        found = integrand.size_warnings(used, task.even_calls)
+        return result.with_(calls=used).warn(*found, *_underflow(integrand, result), *integrand.report())
 
     def __repr__(self) -> str:
         return f"Integrator(dim={self.dim}, method={self.method!r})"
+
+
+def _underflow(integrand: Integrand, result: Result) -> tuple[str, ...]:
+    """A warning for components with values but without an error: the sum of their squares was lost."""
+    largest = np.zeros(1) if integrand.largest is None else integrand.largest
+    lost = np.flatnonzero((largest > 0) & (np.atleast_1d(result.sdev) == 0))
+    if len(lost) == 0:
+        return ()
+    name = "the integrand" if len(largest) == 1 else f"component {', '.join(str(i + 1) for i in lost)}"
+    return (f"the squares of the values of {name} are too small for float64: the error is not 0",)

@@ -7,7 +7,7 @@ from .fitting import fit
 from .graphs import Graphed
 from .history import History
 from .interruptions import Interruptions
-from .losses import Batch, Distillation, Loss, negative_log_likelihood, squared_error
+from .losses import Batch, Distillation, Loss, negative_log_likelihood, squared_error, weighted_mean
 from .progress import progress_bar
 from .schedules import SCHEDULES, Constant, Cosine, OneCycle, Schedule
 from .trainer import Trainer
@@ -36,4 +36,5 @@ __all__ = [
     "progress_bar",
     "save_checkpoint",
     "squared_error",
+    "weighted_mean",
 ]

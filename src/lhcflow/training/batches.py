@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.data import DataLoader, TensorDataset
 
+from ..arguments import whole
 from ..errors import InputError
 from .losses import Batch
 
-Data = Tensor | np.ndarray | Sequence[Tensor | np.ndarray | None]
+Data = Tensor | np.ndarray | TensorDataset | Sequence[Tensor | np.ndarray | None]
 """``x`` or ``(x, context, ...)``: tensors or arrays with one row per point, None where there is none."""
 
 Transform = Callable[[Batch, torch.Generator], Batch]
@@ -38,6 +40,7 @@ class Batches:
     batch_size : rows per batch, or a function of the epoch.
     seed : of the order and of the transform.
     transform : called with every batch and a generator on the data's device.
+    dtype : the type to which arrays of floating-point numbers are converted; theirs if None.
 
     Raises
     ------
@@ -51,8 +54,9 @@ class Batches:
         batch_size: int | Callable[[int], int] = 256,
         seed: int = 0,
         transform: Transform | None = None,
+        dtype: torch.dtype | None = None,
     ) -> None:
-        self.tensors = as_batch(data)
+        self.tensors = as_batch(data, dtype)
         self.rows = next(t.shape[0] for t in self.tensors if t is not None)
         self.device = next(t.device for t in self.tensors if t is not None)
         self.batch_size = batch_size
@@ -62,9 +66,7 @@ class Batches:
     def size(self, epoch: int) -> int:
         """Rows per batch in an epoch."""
         size = self.batch_size(epoch) if callable(self.batch_size) else self.batch_size
-        if size < 1:
-            raise InputError(f"the batch size must be >= 1, got {size} in epoch {epoch}")
-        return size
+        return whole(size, f"the batch size of epoch {epoch}", 1)
 
     def count(self, epoch: int) -> int:
         """Number of batches of an epoch."""
@@ -94,10 +96,31 @@ class Batches:
         return tuple(None if t is None else t.index_select(0, rows) for t in self.tensors)
 
 
-def as_batch(data: Data) -> Batch:
-    """Data in the form of a batch: a tuple of tensors (arrays are shared, not copied) and None."""
-    parts: Sequence[Any] = (data,) if isinstance(data, Tensor | np.ndarray) else tuple(data)
-    tensors = tuple(None if part is None else torch.as_tensor(part) for part in parts)
+def as_batch(data: Data, dtype: torch.dtype | None = None) -> Batch:
+    """Data in the form of a batch: a tuple of tensors and None.
+
+    Parameters
+    ----------
+    data : Tensor, array, data frame, TensorDataset, or a sequence of tensors, arrays and None
+        With the same number of rows.
+    dtype : torch.dtype, optional
+        To which arrays (not tensors) of floating-point numbers are converted. Others are shared, not copied.
+
+    Raises
+    ------
+    InputError
+        If there is no data, if it has no such form, or if numbers of rows or devices differ.
+    """
+    if isinstance(data, TensorDataset):
+        data = data.tensors
+    if isinstance(data, DataLoader | Mapping):
+        kind = "a DataLoader" if isinstance(data, DataLoader) else "a dict"
+        raise InputError(
+            f"the data are {kind}: give x, or (x, context, weights); batches are made from them here"
+        )
+    single = isinstance(data, Tensor | np.ndarray) or hasattr(data, "to_numpy")
+    parts: Sequence[Any] = (data,) if single else tuple(data)  # type: ignore[arg-type]
+    tensors = tuple(None if part is None else _tensor(part, dtype) for part in parts)
     given = [t for t in tensors if t is not None]
     if not given or any(t.ndim == 0 for t in given) or given[0].shape[0] == 0:
         raise InputError("there is no data: give x, or (x, context, weights), with at least one row")
@@ -106,3 +129,13 @@ def as_batch(data: Data) -> Batch:
     if len({t.device for t in given}) > 1:
         raise InputError(f"the data are on different devices: {[str(t.device) for t in given]}")
     return tensors
+
+
+def _tensor(part: Any, dtype: torch.dtype | None) -> Tensor:
+    if isinstance(part, Tensor):
+        return part
+    array = np.asarray(part)
+    if array.dtype.kind not in "fiub":
+        raise InputError(f"the data must be numbers, got a {type(part).__name__} of {array.dtype}")
+    tensor = torch.as_tensor(array if array.flags.writeable else array.copy())
+    return tensor.to(dtype) if dtype is not None and array.dtype.kind == "f" else tensor

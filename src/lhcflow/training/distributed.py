@@ -16,7 +16,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from ..errors import InputError
+from ..arguments import device_named
 from .losses import Batch
 
 
@@ -43,16 +43,9 @@ def initialize(device: str | torch.device = "auto") -> torch.device:
         If there is no such device.
     """
     local_rank = int(os.environ.get("LOCAL_RANK", 0))
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        chosen = torch.device(device)
-        if chosen.type == "cuda" and chosen.index is None:
-            chosen = torch.device("cuda", local_rank)
-        torch.empty(0, device=chosen)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"no device {device!r} here ({reason}): use device='auto' or 'cpu'") from None
+    chosen = device_named(device)
+    if chosen.type == "cuda" and chosen.index is None:
+        chosen = device_named(f"cuda:{local_rank}")
     launched = {"RANK", "WORLD_SIZE", "MASTER_ADDR"} <= os.environ.keys() and dist.is_available()
     if launched and int(os.environ["WORLD_SIZE"]) > 1 and not dist.is_initialized():
         if chosen.type == "cuda":

@@ -13,15 +13,17 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
+from ..arguments import whole
 from ..errors import InputError, RunError
 from . import distributed
 from .averaging import AverageName, swapped
 from .batches import GLOBAL, Batches, Data, Transform, seeds
 from .history import History
+from .identity import content, identity
 from .losses import Batch, Loss, negative_log_likelihood
 from .progress import progress_bar
 from .schedules import Schedule
-from .trainer import OptimizerFactory, Trainer, name_of
+from .trainer import OptimizerFactory, Trainer
 
 
 def fit(
@@ -59,11 +61,14 @@ def fit(
     ----------
     model : a flow, or whatever the loss knows how to use.
     data : ``x`` (n, dim), or ``(x, context, weights)`` with None for what there is not: what the loss
-        takes as its batch. Left on its device; batches are moved to the model's.
+        takes as its batch. Tensors, left on their device (batches are moved to the model's); arrays, which
+        are converted to the model's precision; data frames and ``TensorDataset``.
     loss : ``loss(model, batch)`` returns the mean over the batch as a scalar tensor. It may draw from
         torch's global generator, which is seeded here and put back at the end.
     validation : as ``data``; its loss is measured after every epoch.
-    epochs, steps : how long to train; give one of them.
+    epochs, steps : how long to train; give one of them. A finished training is extended by ``resume=True``
+        with a larger number; its schedule is then that of the new length from the step reached on, so that
+        only with ``schedule="constant"`` (and whole epochs) the result is that of one long training.
     batch_size : rows per step, or a function of the epoch; the last batch of an epoch may be smaller.
     transform : ``transform(batch, generator)``, applied to every batch (dequantisation noise, say) and to
         the validation data with the same noise each time.
@@ -74,8 +79,9 @@ def fit(
     seed : of the order of the data, the transform and torch's global generator during the training.
     device : where to train; "auto" for a GPU if there is one; None for where the model is.
     checkpoint : file to write every ``checkpoint_seconds``, when interrupted, and at the end.
-    resume : go on from ``checkpoint`` if it exists, bit for bit; the other arguments must be the same.
-    progress : show a bar, if there is a terminal.
+    resume : go on from ``checkpoint`` if it exists, bit for bit; data, loss and the other arguments must be
+        the same, but for a larger number of epochs or steps.
+    progress : show a bar on a terminal, a line now and then elsewhere.
 
     Returns
     -------
@@ -103,17 +109,24 @@ def fit(
     """
     if (epochs is None) == (steps is None):
         raise InputError("say how long to train: give either epochs or steps")
-    if (epochs or steps or 0) < 1:
-        raise InputError(f"epochs and steps must be >= 1, got {epochs or steps}")
+    epochs = None if epochs is None else whole(epochs, "epochs", 1)
+    steps = None if steps is None else whole(steps, "steps", 1)
+    seed = whole(seed, "seed", 0)
+    if not callable(loss):
+        raise InputError(f"loss must be a function loss(model, batch), got {loss!r}")
+    if isinstance(validation, float | int):
+        raise InputError("validation is held-out data, such as x[900:] beside x[:900], not a share of them")
     if validation is None and (patience is not None or average == "best"):
         raise InputError("patience and average='best' need validation data")
     if resume and checkpoint is None:
         raise InputError("resume needs the checkpoint to resume from")
     average = average or ("none" if patience is None else "best")
     own = next((p.device for p in model.parameters()), torch.device("cpu"))
+    dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), None)
     target = distributed.initialize(own if device is None else device)
+    batches = Batches(data, batch_size, seed, transform, dtype)
+    held_out = None if validation is None else Batches(validation, batch_size, seed, transform, dtype)
     model.to(target)
-    batches = Batches(data, batch_size, seed, transform)
     total = steps or sum(batches.count(epoch) for epoch in range(epochs or 0))
     trainer = Trainer(
         model,
@@ -128,16 +141,22 @@ def fit(
         best=best,
     )
     trainer.settings |= {
-        "loss": name_of(loss),
+        "loss": identity(loss),
         "data": [None if t is None else list(t.shape) for t in batches.tensors],
-        "batch_size": name_of(batch_size),
+        "batch_size": identity(batch_size),
+        "transform": identity(transform),
         "seed": seed,
         "patience": patience,
     }
-    held_out = None if validation is None else Batches(validation, batch_size, seed, transform)
+    if checkpoint is not None:
+        trainer.settings |= {
+            "content of the data": content(batches.tensors),
+            "content of the validation": None if held_out is None else content(held_out.tensors),
+        }
     loop = _Loop(trainer, batches, loss, held_out, patience, checkpoint, checkpoint_seconds)
     if resume and checkpoint is not None and Path(checkpoint).exists():
         trainer.load(checkpoint, loop=loop)
+        loop.finished = loop.exhausted or trainer.done >= total  # total may have grown
     training = model.training
     try:
         with _own_randomness(target):
@@ -190,6 +209,11 @@ class _Loop:
     def seconds(self) -> float:
         return self.before + time.monotonic() - self.start
 
+    @property
+    def exhausted(self) -> bool:
+        """Whether the patience with the validation loss is over."""
+        return self.patience is not None and self.since >= self.patience
+
     def run(self, total: int, progress: bool) -> None:
         with self.trainer.interruptions as interruptions, progress_bar(total, show=progress) as update:
             try:
@@ -212,7 +236,12 @@ class _Loop:
                 return
             _seed(random[self.batch], trainer.device)
             n = distributed.rows(batch)
-            value = trainer.step(self.loss, self._mine(batch))
+            mine = self._mine(batch)
+            try:
+                value = trainer.step(self.loss, mine)
+            except RunError:
+                self._look_for_points_outside(mine)
+                raise
             self.batch += 1
             self.sum += value * n
             self.rows += n
@@ -240,8 +269,7 @@ class _Loop:
         trainer.history.append(**row, seconds=round(self.seconds, 3))
         self.epoch += 1
         self.batch, self.sum, self.rows = 0, 0.0, 0
-        exhausted = self.patience is not None and self.since >= self.patience
-        self.finished = exhausted or trainer.done >= total
+        self.finished = self.exhausted or trainer.done >= total
 
     @torch.no_grad()
     def _validate(self, batches: Batches) -> float:
@@ -256,6 +284,19 @@ class _Loop:
                     total += float(self.loss(model, mine)) * n
                     rows += n
         return distributed.mean(total, rows)
+
+    def _look_for_points_outside(self, batch: Batch) -> None:
+        """Name the most frequent reason of an infinite loss: data where the model has no density."""
+        x, context = (*batch, None)[:2]
+        if self.loss is not negative_log_likelihood or x is None:
+            return
+        with torch.no_grad():
+            outside = int((self.trainer.model.log_prob(x, context) == -math.inf).sum())  # type: ignore[operator]
+        if outside:
+            raise InputError(
+                f"{outside} of {len(x)} points of a batch lie outside the model's domain (log_prob = -inf):"
+                ' a flow with domain="unit" takes data in [0, 1]; scale them, or use domain="real"'
+            )
 
     def _mine(self, batch: Batch) -> Batch:
         """This rank's rows of a batch, on the model's device."""

@@ -18,6 +18,35 @@ Loss = Callable[[Any, Batch], Tensor]
 """``loss(model, batch)``: a scalar tensor, the mean of something over the rows of the batch."""
 
 
+def weighted_mean(values: Tensor, weights: Tensor | None) -> Tensor:
+    """The mean of ``w v`` over the rows of a batch, in which nothing is broadcast.
+
+    Parameters
+    ----------
+    values : Tensor
+        One value per row, (n,).
+    weights : Tensor or None
+        One weight per row, (n,) or a column (n, 1).
+
+    Returns
+    -------
+    Tensor
+        A scalar: the sum of ``w v`` over n, not over the sum of the weights.
+
+    Raises
+    ------
+    InputError
+        If the shapes are others.
+    """
+    if values.ndim != 1:
+        raise InputError(f"a loss needs one value per row, got the shape {_shape(values)}")
+    if weights is None:
+        return values.mean()
+    if weights.shape not in ((len(values),), (len(values), 1)):
+        raise InputError(f"weights must be shaped ({len(values)},), one per row; got {_shape(weights)}")
+    return (weights.reshape(-1) * values).mean()
+
+
 def negative_log_likelihood(model: Any, batch: Batch) -> Tensor:
     """Maximum likelihood: the mean of ``-w log p(x | context)``.
 
@@ -25,25 +54,27 @@ def negative_log_likelihood(model: Any, batch: Batch) -> Tensor:
     ----------
     model : anything with ``log_prob(x, context)``.
     batch : ``(x,)``, ``(x, context)`` or ``(x, context, weights)`` of shapes (n, dim), (n, context) or
-        None, and (n,). Weights may be negative; they should average to one over the data, since the
-        loss is not divided by their sum (which could be zero, and would bias small batches).
+        None, and (n,) or (n, 1). Weights may be negative; they should average to one over the data, since
+        the loss is not divided by their sum (which could be zero, and would bias small batches).
     """
     x, context, weights = (*batch, None, None)[:3]
-    log_prob = model.log_prob(x, context)
-    return -(log_prob if weights is None else weights * log_prob).mean()
+    return -weighted_mean(model.log_prob(x, context), weights)
 
 
 def squared_error(model: Any, batch: Batch) -> Tensor:
     """Regression: the mean of ``w |model(x) - y|^2``, averaged over the components of ``y``.
 
-    ``batch`` is ``(x, y)`` or ``(x, y, weights)``; ``model(x)`` has the shape of ``y``, (n, ...).
+    ``batch`` is ``(x, y)`` or ``(x, y, weights)``; ``model(x)`` has the shape of ``y``, (n, ...). A column
+    (n, 1) and (n,) are the same there, and weights are (n,) or (n, 1).
     """
     x, y, weights = (*batch, None)[:3]
     output = model(x)
+    if y is not None and {output.shape, y.shape} == {(len(output),), (len(output), 1)}:
+        output, y = output.reshape(-1), y.reshape(-1)
     if y is None or output.shape != y.shape:
         raise InputError(f"the model returns {tuple(output.shape)}, the targets are {_shape(y)}")
-    error = (output - y).square().flatten(1).mean(1) if y.ndim > 1 else (output - y).square()
-    return (error if weights is None else weights * error).mean()
+    error = (output - y).square()
+    return weighted_mean(error.flatten(1).mean(1) if error.ndim > 1 else error, weights)
 
 
 class Distillation:

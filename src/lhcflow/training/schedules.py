@@ -80,6 +80,11 @@ SCHEDULES: dict[str, Schedule] = {
 
 def schedule_named(schedule: str | Schedule) -> Schedule:
     """Look a schedule up by name; a function ``(step, steps) -> factor`` is returned as it is."""
+    if isinstance(schedule, type) and not hasattr(schedule, "__dataclass_fields__"):
+        raise InputError(
+            f"the class {schedule.__name__} is no schedule: choose {', '.join(SCHEDULES)} or give a function"
+            " (step, steps) -> factor"
+        )
     if callable(schedule):
         return schedule
     if schedule not in SCHEDULES:

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import math
 import os
-import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from ..errors import InputError, RunError
 from . import distributed
 from .averaging import Average, average_named
 from .checkpoints import load_checkpoint, save_checkpoint
 from .history import History
+from .identity import identity
 from .interruptions import Interruptions
 from .losses import Batch, Loss
 from .schedules import Schedule, schedule_named
 
-OptimizerFactory = Callable[[Iterable[Tensor]], torch.optim.Optimizer]
+OptimizerFactory = Callable[[Iterable[Tensor]], Optimizer] | type[Optimizer] | Optimizer
+"""A function from the parameters to an optimiser, an optimiser of the model's parameters, or a class, which
+gets ``learning_rate`` and ``weight_decay``."""
 
 
 class Trainer:
@@ -30,8 +33,8 @@ class Trainer:
     ----------
     model : the module to train, already on its device; its trainable parameters are those of now.
     steps : planned number of steps; needed by every schedule except "constant".
-    optimizer : "adamw", "adam", or a function from the parameters to a ``torch.optim.Optimizer``, which
-        then brings its own learning rate and weight decay.
+    optimizer : "adamw", "adam", a class of ``torch.optim``, or an optimiser or a function from the parameters
+        to one, which then bring their own learning rate and weight decay.
     learning_rate, weight_decay : of the optimiser.
     schedule : "constant", "cosine", "warmup-cosine", "one-cycle", or a function ``(step, steps) -> factor``
         such as :class:`~lhcflow.training.Cosine`.
@@ -97,10 +100,10 @@ class Trainer:
         self.gradient_norm = math.nan
         self.history = History()
         self.settings: dict[str, Any] = {
-            "optimizer": name_of(optimizer),
+            "optimizer": identity(type(optimizer) if isinstance(optimizer, Optimizer) else optimizer),
             "learning_rate": self._base_rates,
             "weight_decay": weight_decay,
-            "schedule": name_of(self.schedule),
+            "schedule": identity(self.schedule),
             "steps": steps,
             "clip": clip,
             "average": [average, decay, best],
@@ -198,6 +201,8 @@ class Trainer:
         """Put :meth:`state_dict` back; see :meth:`load`."""
         for name in {**self.settings, **state["settings"]}:
             old, new = state["settings"].get(name), self.settings.get(name)
+            if name == "steps" and old is not None and new is not None and new > old:
+                continue  # a training may be extended
             if old != new:
                 detail = "" if name == "parameters" else f" was {old!r}, is now {new!r}"
                 raise InputError(f"the checkpoint is of another training: {name}{detail or ' differ'}")
@@ -232,16 +237,16 @@ class Trainer:
         )
 
 
-def name_of(thing: Any) -> Any:
-    """A name for the settings of a checkpoint: of plain values themselves, of functions their own."""
-    if isinstance(thing, str | int | float | None):
-        return thing
-    return getattr(thing, "__qualname__", None) or re.sub(" at 0x[0-9a-f]+", "", repr(thing))
-
-
 def _build_optimizer(
     optimizer: str | OptimizerFactory, parameters: Sequence[Tensor], learning_rate: float, weight_decay: float
 ) -> torch.optim.Optimizer:
+    if isinstance(optimizer, Optimizer):
+        own = {id(p) for group in optimizer.param_groups for p in group["params"]}
+        if not own <= {id(p) for p in parameters}:
+            raise InputError("the optimiser was made for other parameters than those of the model")
+        return optimizer
+    if isinstance(optimizer, type) and issubclass(optimizer, Optimizer):
+        return optimizer(parameters, lr=learning_rate, weight_decay=weight_decay)  # type: ignore[call-arg]
     if callable(optimizer):
         return optimizer(parameters)
     kinds = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}
