@@ -201,3 +201,49 @@ def test_a_transform_without_dimension_asks_for_it() -> None:
     (ours,) = from_nflows(scaling, dim=2)  # type: ignore[misc]
     x = torch.randn(5, 2)
     torch.testing.assert_close(ours(x), scaling(x))
+
+
+@pytest.mark.parametrize(
+    "function",
+    [functional.relu6, lambda x: x.clamp(0, 5), lambda x: torch.relu(x) * (x < 1e4), nn.LeakyReLU(0.1)],
+)
+def test_activations_that_only_look_alike_are_refused(function):
+    with pytest.raises(InputError, match="as an activation"):
+        from_nflows(maf_rqs(False, activation=function))
+
+
+def test_an_unnamed_function_with_the_values_of_a_known_one_is_taken():
+    flow = shaken(maf_rqs(False, activation=lambda x: x * torch.sigmoid(x))).double()
+    x = torch.randn(20, DIM, dtype=torch.float64)
+    (bijection,) = from_nflows(flow)  # type: ignore[misc]
+    torch.testing.assert_close(bijection(x)[0], flow(x)[0], atol=1e-8, rtol=1e-8)
+
+
+def test_subclasses_that_compute_something_else_are_refused():
+    class Scaled(nflows_flows.Flow):
+        def _log_prob(self, inputs, context):
+            return 2 * super()._log_prob(inputs, context)
+
+    class Named(nflows_flows.Flow):
+        def describe(self):
+            return "nothing of its own"
+
+    base = distributions.StandardNormal([DIM])
+    with pytest.raises(InputError, match="Scaled into a flow: it overrides _log_prob"):
+        from_nflows(Scaled(maf_rqs(False), base))
+    assert isinstance(from_nflows(Named(maf_rqs(False), base)), Flow)
+
+
+def test_replaced_layers_are_refused():
+    class Noisy(nn.Linear):
+        pass
+
+    transform = maf_rqs(False)
+    hidden = transform.autoregressive_net.blocks[0].linear_layers
+    hidden[0].register_forward_hook(lambda module, inputs, output: 2 * output)
+    with pytest.raises(InputError, match="hooks"):
+        from_nflows(transform)
+    coupling = rqs_coupling(False)
+    coupling.transform_net.final_layer = Noisy(16, coupling.transform_net.final_layer.out_features)
+    with pytest.raises(InputError, match="Noisy"):
+        from_nflows(coupling, DIM)

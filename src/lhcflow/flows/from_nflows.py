@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from ..errors import InputError
 from .affine import Affine
@@ -18,6 +19,7 @@ from .bijection import Bijection
 from .flow import Flow
 from .inverse import Inverse
 from .made import ACTIVATIONS
+from .native import plain
 from .permutations import Permutation
 from .residual_coupling import ResidualCoupling
 
@@ -56,6 +58,7 @@ def from_nflows(source: nn.Module, dim: int | None = None) -> Flow | list[Biject
             if size is None:
                 raise InputError("this nflows transform does not know its number of dimensions: pass dim")
             return [b.to(dtype) for b in _bijections(source, size)]
+        _check_methods(source)
         transform: Any = source._transform
         base: Any = source._distribution
         embedding = source._embedding_net
@@ -68,6 +71,34 @@ def from_nflows(source: nn.Module, dim: int | None = None) -> Flow | list[Biject
         if type(base).__name__ == "DiagonalNormal":
             bijections.append(_affine(size, base.mean_.flatten(), base.log_std_.flatten().exp()))
         return Flow(bijections, StandardNormal(size)).to(dtype)
+
+
+def _check_methods(source: nn.Module) -> None:
+    """Refuse a subclass of an nflows class that computes something of its own."""
+    for kind in type(source).__mro__:
+        if "nflows" in kind.__module__.split("."):
+            return
+        own = OWN_METHODS & vars(kind).keys()
+        if own:
+            name = f"{kind.__module__}.{kind.__qualname__}"
+            raise InputError(
+                f"from_nflows can't turn {name} into a flow: it overrides {', '.join(sorted(own))}"
+            )
+
+
+def _check_parts(net: nn.Module) -> None:
+    """Refuse a network of which a linear layer was replaced by one of another class, or has hooks."""
+    for name, part in net.named_modules():
+        known = type(part) is nn.Linear or "nflows" in type(part).__module__.split(".")
+        if isinstance(part, nn.Linear) and not (known and plain(part, type(part))):
+            raise _unknown(part, f"as the layer {name}, or its hooks")
+
+
+OWN_METHODS = {
+    *("forward", "inverse", "log_prob", "_log_prob", "sample", "_sample", "sample_and_log_prob"),
+    *("transform_to_noise", "_sample_and_log_prob", "__call__"),
+}
+"""Methods of nflows' flows and transforms that say what density or map they are."""
 
 
 def _unknown(part: Any, hint: str = "") -> InputError:
@@ -92,6 +123,8 @@ def _dim(transform: Any) -> int | None:
 
 def _bijections(transform: Any, dim: int) -> list[Bijection]:
     name = type(transform).__name__
+    if "nflows" not in type(transform).__module__.split("."):
+        raise _unknown(transform)
     if name == "CompositeTransform":
         return [b for t in transform._transforms for b in _bijections(t, dim)]
     if name == "InverseTransform":
@@ -135,11 +168,29 @@ def _affine(dim: int, shift: Tensor, scale: Tensor) -> Affine:
     return affine
 
 
+FUNCTIONS: dict[Any, str] = {
+    torch.relu: "relu",
+    functional.relu: "relu",
+    functional.leaky_relu: "leaky_relu",
+    functional.silu: "silu",
+    functional.elu: "elu",
+    torch.tanh: "tanh",
+    functional.tanh: "tanh",
+}
+
+
 def _activation(function: Any) -> str:
-    """The name of an activation, found by its values: it may be a function or a module."""
-    points = torch.linspace(-3, 3, 13)
+    """The name of an activation: one that torch has, or one of the same values from 1e-6 to 1e8."""
+    if function in FUNCTIONS:
+        return FUNCTIONS[function]
+    size = torch.logspace(-6, 8, 2801, dtype=torch.float64)
+    points = torch.cat([-size, torch.zeros(1, dtype=torch.float64), size])
     for name, kind in ACTIVATIONS.items():
-        if torch.allclose(function(points), kind()(points), atol=1e-6):
+        try:
+            values = function(points)
+        except Exception:  # whatever the function raises, it is none that is known
+            break
+        if isinstance(values, Tensor) and torch.allclose(values, kind()(points), rtol=1e-9, atol=1e-12):
             return name
     raise _unknown(function, f"as an activation; known are {', '.join(ACTIVATIONS)}")
 
@@ -179,6 +230,7 @@ def _spline_rows(weight: Tensor, bias: Tensor, element: Any, outputs: int, net: 
 
 def _made_settings(made: Any) -> dict[str, Any]:
     """The arguments that give our MADE the masks of an nflows one."""
+    _check_parts(made)
     residual = bool(made.use_residual_blocks)
     for block in made.blocks:
         if getattr(block, "use_batch_norm", False) or getattr(block, "batch_norm", None) is not None:
@@ -250,6 +302,7 @@ def _coupling(transform: Any, dim: int) -> Bijection:
     net = transform.transform_net
     if type(net).__name__ != "ResidualNet":
         raise _unknown(net, "coupling layers need nflows' ResidualNet")
+    _check_parts(net)
     if transform.unconditional_transform is not None:
         raise _unknown(transform.unconditional_transform, "unconditional transform in a coupling layer")
     if any(block.use_batch_norm for block in net.blocks):
