@@ -1,11 +1,12 @@
 """The native core: one compiled module ``_core``, or nothing.
 
 ``core`` is the module, or None where it was not built or where ``LHCFLOW_NATIVE=0`` switches it off.
-Callers use their torch or numpy twin when it is None and call :func:`warn_once` first.
+Callers use their torch or numpy twin when it is None and call `warn_once` first.
 """
 
 from __future__ import annotations
 
+import importlib
 import os
 import warnings
 from types import ModuleType
@@ -14,9 +15,11 @@ core: ModuleType | None
 try:
     if os.environ.get("LHCFLOW_NATIVE", "1") == "0":
         raise ImportError("switched off by LHCFLOW_NATIVE=0")
-    from . import _core as core  # type: ignore[attr-defined,no-redef]
-
+    core = importlib.import_module("._core", __name__)
     reason = ""
+except ModuleNotFoundError:
+    core = None
+    reason = "they were not built, which needs a C++20 compiler when lhcflow is installed"
 except ImportError as error:
     core = None
     reason = str(error)
