@@ -18,9 +18,12 @@ class Affine(Bijection):
 
     Parameters
     ----------
-    dim : number of dimensions.
-    shift : (dim,) or a number; 0 if None.
-    scale : (dim,) or a number, positive; 1 if None.
+    dim : int
+        Number of dimensions.
+    shift : Tensor or float, optional
+        (dim,) or a number; 0 if None.
+    scale : Tensor or float, optional
+        (dim,) or a number, positive; 1 if None.
 
     Raises
     ------

@@ -27,12 +27,12 @@ Degrees = str | Sequence[Sequence[int]]
 class Autoregressive(Bijection):
     """A monotone map in each dimension, given the dimensions before it in ``order`` and the context.
 
-    Subclasses give the elementwise map; see :class:`AutoregressiveSpline`, :class:`AutoregressiveAffine`.
+    Subclasses give the elementwise map; see `AutoregressiveSpline`, `AutoregressiveAffine`.
 
     Notes
     -----
     In the fast direction one pass of the network serves all dimensions. In the other one dimension
-    follows from the ones before it; :mod:`.incremental` does that for the price of about one pass.
+    follows from the ones before it; `incremental` does that for the price of about one pass.
     Its gradient comes from the inverse function theorem: the backward pass makes one differentiable pass at
     the solution and solves a triangular system by at most ``dim`` vector-Jacobian products (in practice
     until they change nothing, which takes far fewer). A gradient that is to be differentiated again
@@ -238,23 +238,42 @@ class AutoregressiveSpline(Autoregressive):
 
     Parameters
     ----------
-    dim : number of dimensions.
-    context : number of context features.
-    hidden : widths of the hidden layers of the masked network.
-    bins : number of bins of each spline.
-    fast : "density" (MAF: data to latent in one pass of the network) or "sampling" (IAF: latent to data
-        in one pass).
-    domain : "unit" (data and latent in [0, 1]) or "real" (the identity outside [-bound, bound]).
-    bound : half the width of the splines' interval in the domain "real".
-    circular : dimensions that are angles, with the period 1 ("unit") or 2 bound ("real"). Their splines are
-        periodic and followed by a rotation, and the network sees them as cosine and sine. The slow direction
-        then takes one pass of the network for each dimension.
-    residual, activation, degrees, order, seed : of the network, see :class:`MADE`.
-    min_bin, min_derivative : see :func:`rational_quadratic`.
+    dim : int
+        Number of dimensions.
+    context : int
+        Number of context features.
+    hidden : sequence of int
+        Widths of the hidden layers of the masked network.
+    bins : int
+        Number of bins of each spline.
+    fast : {"density", "sampling"}
+        "density" (MAF: data to latent in one pass of the network) or "sampling" (IAF: latent to data in one
+        pass).
+    domain : str
+        "unit" (data and latent in [0, 1]) or "real" (the identity outside [-bound, bound]).
+    bound : float
+        Half the width of the splines' interval in the domain "real".
+    circular : sequence of int or int
+        Dimensions that are angles, with the period 1 ("unit") or 2 bound ("real"). Their splines are periodic
+        and followed by a rotation, and the network sees them as cosine and sine. The slow direction then
+        takes one pass of the network for each dimension.
+    residual : bool
+        Of the network, see `MADE`.
+    activation : str
+        Of the network, see `MADE`.
+    degrees : Degrees
+        Of the network, see `MADE`.
+    order : sequence of int, optional
+        Of the network, see `MADE`.
+    seed : int
+        Of the network, see `MADE`.
+    min_bin, min_derivative : float
+        See `rational_quadratic`.
 
     Raises
     ------
-    InputError : settings that allow no such layer.
+    InputError
+        Settings that allow no such layer.
 
     Examples
     --------
@@ -338,11 +357,27 @@ class AutoregressiveAffine(Autoregressive):
 
     Parameters
     ----------
-    dim, context, hidden, fast, residual, activation, degrees, order, seed : see
-        :class:`AutoregressiveSpline`.
-    scale : "softplus" (scale 1 at the start, unbounded) or "sigmoid" (between ``min_scale`` and
-        1 + ``min_scale``, 0.88 at the start).
-    min_scale : smallest scale.
+    dim, context : int
+        See `AutoregressiveSpline`.
+    hidden : sequence of int
+        See `AutoregressiveSpline`.
+    fast : {"density", "sampling"}
+        See `AutoregressiveSpline`.
+    residual : bool
+        See `AutoregressiveSpline`.
+    activation : str
+        See `AutoregressiveSpline`.
+    degrees : Degrees
+        See `AutoregressiveSpline`.
+    order : sequence of int, optional
+        See `AutoregressiveSpline`.
+    seed : int
+        See `AutoregressiveSpline`.
+    scale : str
+        "softplus" (scale 1 at the start, unbounded) or "sigmoid" (between ``min_scale`` and 1 +
+        ``min_scale``, 0.88 at the start).
+    min_scale : float
+        Smallest scale.
     """
 
     def __init__(

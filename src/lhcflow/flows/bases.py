@@ -70,9 +70,12 @@ class NormalWithAngles(Base):
 
     Parameters
     ----------
-    dim : number of dimensions.
-    angles : the dimensions that are angles.
-    bound : half their period, one number or one for each dimension.
+    dim : int
+        Number of dimensions.
+    angles : sequence of int
+        The dimensions that are angles.
+    bound : float or sequence of float
+        Half their period, one number or one for each dimension.
     """
 
     is_angle: Tensor
@@ -115,9 +118,12 @@ class VegasGridBase(Base):
 
     Parameters
     ----------
-    dim : number of dimensions.
-    bins : bins per dimension, ignored if ``edges`` is given.
-    edges : (dim, bins + 1) increasing bin edges; equal bins on [0, 1] if None.
+    dim : int
+        Number of dimensions.
+    bins : int
+        Bins per dimension, ignored if ``edges`` is given.
+    edges : Tensor, optional
+        (dim, bins + 1) increasing bin edges; equal bins on [0, 1] if None.
 
     Notes
     -----

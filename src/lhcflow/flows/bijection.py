@@ -48,8 +48,10 @@ class Bijection(Component):
 
     Parameters
     ----------
-    dim : number of dimensions of ``x`` and ``z``.
-    context : number of features of the conditional input; 0 if there is none.
+    dim : int
+        Number of dimensions of ``x`` and ``z``.
+    context : int
+        Number of features of the conditional input; 0 if there is none.
     """
 
     def __init__(self, dim: int, context: int = 0) -> None:
@@ -92,7 +94,7 @@ def build(description: dict[str, Any]) -> Any:
 
 
 def describe(component: Component) -> dict[str, Any]:
-    """The inverse of :func:`build`, without the weights."""
+    """The inverse of `build`, without the weights."""
     return {"kind": component.kind, **component.config()}
 
 

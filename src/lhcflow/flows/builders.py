@@ -49,26 +49,42 @@ def coupling_spline(
 
     Parameters
     ----------
-    dim : number of dimensions.
-    context : number of context features.
-    layers : number of coupling layers. With binary masks every dimension sees every other one after
-        ``2 ceil(log2 dim)`` layers (2001.05486).
-    hidden : widths of the hidden layers of each conditioner network.
-    bins : bins of each spline.
-    domain : "unit" (data in the unit cube, uniform base) or "real" (splines in [-bound, bound], the
-        identity beyond, normal base).
-    masks : which dimensions each layer transforms; they come in complementary pairs.
-    permutation : what stands between the pairs of layers; "soft" is a learnable rotation, which also
-        precedes the first pair.
-    circular : dimensions that are angles; see `CouplingSpline`. Not with ``permutation="soft"``. In the
-        domain "real" their base is uniform, and ``bound`` is half their period.
-    activation, residual : of the networks.
-    bound : see ``domain``; one number, or one for each dimension.
-    standardize : a sample (n, dim) of the data in the domain "real". The flow begins with the map to its
-        mean 0 and standard deviation 1 (angles stay as they are); ``bound`` is in these units then.
-    grid : (dim, bins + 1) edges of a VEGAS grid as the layer next to the data; domain "unit" only.
-    seed : of the initial weights, random masks and permutations; None takes the weights from torch's
-        global generator.
+    dim : int
+        Number of dimensions.
+    context : int
+        Number of context features.
+    layers : int
+        Number of coupling layers. With binary masks every dimension sees every other one after ``2 ceil(log2
+        dim)`` layers (2001.05486).
+    hidden : sequence of int
+        Widths of the hidden layers of each conditioner network.
+    bins : int
+        Bins of each spline.
+    domain : {"unit", "real"}
+        "unit" (data in the unit cube, uniform base) or "real" (splines in [-bound, bound], the identity
+        beyond, normal base).
+    masks : {"binary", "random", "alternating"}
+        Which dimensions each layer transforms; they come in complementary pairs.
+    permutation : {"none", "reverse", "random", "soft"}
+        What stands between the pairs of layers; "soft" is a learnable rotation, which also precedes the first
+        pair.
+    circular : sequence of int or int
+        Dimensions that are angles; see `CouplingSpline`. Not with ``permutation="soft"``. In the domain
+        "real" their base is uniform, and ``bound`` is half their period.
+    activation : str
+        Of the networks.
+    residual : bool
+        Of the networks.
+    bound : float or sequence of float
+        See ``domain``; one number, or one for each dimension.
+    standardize : Tensor or ndarray, optional
+        A sample (n, dim) of the data in the domain "real". The flow begins with the map to its mean 0 and
+        standard deviation 1 (angles stay as they are); ``bound`` is in these units then.
+    grid : Tensor, optional
+        (dim, bins + 1) edges of a VEGAS grid as the layer next to the data; domain "unit" only.
+    seed : int, optional
+        Of the initial weights, random masks and permutations; None takes the weights from torch's global
+        generator.
 
     Returns
     -------
@@ -131,14 +147,35 @@ def autoregressive_spline(
 
     Parameters
     ----------
-    dim, context, bins, domain, circular, activation, residual, bound, standardize, grid, seed : as in
-        `coupling_spline`.
-    layers : number of autoregressive layers.
-    hidden : widths of the hidden layers of each masked network.
-    fast : "density" (MAF: ``log_prob`` in one pass of the networks) or "sampling" (IAF). The other
-        direction is computed incrementally.
-    permutation : what stands between the layers; "soft" also precedes the first.
-    degrees : of the hidden units, "sequential" or "random"; see :class:`MADE`.
+    dim, context, bins : int
+        As in `coupling_spline`.
+    domain : {"unit", "real"}
+        As in `coupling_spline`.
+    circular : sequence of int or int
+        As in `coupling_spline`.
+    activation : str
+        As in `coupling_spline`.
+    residual : bool
+        As in `coupling_spline`.
+    bound : float or sequence of float
+        As in `coupling_spline`.
+    standardize : Tensor or ndarray, optional
+        As in `coupling_spline`.
+    grid : Tensor, optional
+        As in `coupling_spline`.
+    seed : int, optional
+        As in `coupling_spline`.
+    layers : int
+        Number of autoregressive layers.
+    hidden : sequence of int
+        Widths of the hidden layers of each masked network.
+    fast : {"density", "sampling"}
+        "density" (MAF: ``log_prob`` in one pass of the networks) or "sampling" (IAF). The other direction is
+        computed incrementally.
+    permutation : {"none", "reverse", "random", "soft"}
+        What stands between the layers; "soft" also precedes the first.
+    degrees : str
+        Of the hidden units, "sequential" or "random"; see `MADE`.
 
     Returns
     -------

@@ -25,9 +25,14 @@ class AutoregressiveCategorical(Component):
 
     Parameters
     ----------
-    categories : number of values of each variable.
-    context : number of context features.
-    hidden, activation : of the networks, see :class:`lhcflow.flows.conditioner.Conditioner`.
+    categories : sequence of int
+        Number of values of each variable.
+    context : int
+        Number of context features.
+    hidden : sequence of int
+        Of the networks, see `lhcflow.flows.conditioner.Conditioner`.
+    activation : str
+        Of the networks, see `lhcflow.flows.conditioner.Conditioner`.
     """
 
     def __init__(
@@ -122,8 +127,10 @@ class MixedFlow(Component):
 
     Parameters
     ----------
-    categorical : the distribution of ``c``.
-    flow : the flow of ``x``; its context is the one-hot encoding of ``c``, followed by the context of
+    categorical : AutoregressiveCategorical
+        The distribution of ``c``.
+    flow : Flow
+        The flow of ``x``; its context is the one-hot encoding of ``c``, followed by the context of
         ``categorical``, so it is built with ``context=categorical.features + categorical.context``.
     """
 

@@ -20,13 +20,19 @@ class Conditioner(nn.Module):
 
     Parameters
     ----------
-    features : number of input features; 0 is allowed.
-    outputs : number of outputs. The last layer starts at zero, so that a new flow is the identity.
-    hidden : widths of the hidden layers.
-    context : number of context features, concatenated to the input.
-    activation : "relu", "silu" or "leaky_relu".
-    residual : add the input of each hidden layer after the first to its output (1512.03385, with one
-        layer per block); needs hidden layers of equal width.
+    features : int
+        Number of input features; 0 is allowed.
+    outputs : int
+        Number of outputs. The last layer starts at zero, so that a new flow is the identity.
+    hidden : sequence of int
+        Widths of the hidden layers.
+    context : int
+        Number of context features, concatenated to the input.
+    activation : str
+        "relu", "silu" or "leaky_relu".
+    residual : bool
+        Add the input of each hidden layer after the first to its output (1512.03385, with one layer per
+        block); needs hidden layers of equal width.
 
     With neither features nor context the outputs are free constants.
     """

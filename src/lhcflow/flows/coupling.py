@@ -20,7 +20,7 @@ from .spline_formulas import MIN_BIN, MIN_DERIVATIVE, Tails, check_spline, param
 class Coupling(Bijection):
     """Transforms the dimensions chosen by ``mask``, given the others and the context.
 
-    Subclasses give ``_transform``; see :class:`CouplingSpline` and :class:`CouplingAffine`.
+    Subclasses give ``_transform``; see `CouplingSpline` and `CouplingAffine`.
     """
 
     order: Tensor
@@ -73,16 +73,29 @@ class CouplingSpline(Coupling):
 
     Parameters
     ----------
-    dim : number of dimensions.
-    mask : ``dim`` booleans, True where a dimension is transformed.
-    context : number of context features.
-    hidden, activation, residual : see :class:`Conditioner`.
-    bins : number of bins of each spline.
-    domain : "unit" (data and latent in [0, 1]) or "real" (the identity outside [-bound, bound]).
-    bound : half the width of the splines' interval in the domain "real".
-    circular : dimensions that are angles, with the period 1 ("unit") or 2 bound ("real"); their
-        splines are periodic, are followed by a learned rotation, and enter conditioners as cos and sin.
-    min_bin, min_derivative : see :func:`rational_quadratic`.
+    dim : int
+        Number of dimensions.
+    mask : sequence of bool
+        ``dim`` booleans, True where a dimension is transformed.
+    context : int
+        Number of context features.
+    hidden : sequence of int
+        See `Conditioner`.
+    activation : str
+        See `Conditioner`.
+    residual : bool
+        See `Conditioner`.
+    bins : int
+        Number of bins of each spline.
+    domain : str
+        "unit" (data and latent in [0, 1]) or "real" (the identity outside [-bound, bound]).
+    bound : float
+        Half the width of the splines' interval in the domain "real".
+    circular : sequence of int or int
+        Dimensions that are angles, with the period 1 ("unit") or 2 bound ("real"); their splines are
+        periodic, are followed by a learned rotation, and enter conditioners as cos and sin.
+    min_bin, min_derivative : float
+        See `rational_quadratic`.
     """
 
     plain_passed: Tensor
@@ -203,9 +216,20 @@ class CouplingAffine(Coupling):
 
     Parameters
     ----------
-    dim, mask, context : see :class:`CouplingSpline`.
-    hidden, activation, residual : see :class:`Conditioner`.
-    limit : s is kept in (-limit, limit) by ``limit tanh(raw / limit)``.
+    dim : int
+        See `CouplingSpline`.
+    mask : sequence of bool
+        See `CouplingSpline`.
+    context : int
+        See `CouplingSpline`.
+    hidden : sequence of int
+        See `Conditioner`.
+    activation : str
+        See `Conditioner`.
+    residual : bool
+        See `Conditioner`.
+    limit : float
+        s is kept in (-limit, limit) by ``limit tanh(raw / limit)``.
     """
 
     def __init__(

@@ -23,8 +23,10 @@ class Logit(Bijection):
 
     Parameters
     ----------
-    dim : number of dimensions.
-    alpha : in [0, 0.5).
+    dim : int
+        Number of dimensions.
+    alpha : float
+        In [0, 0.5).
     """
 
     def __init__(self, dim: int, alpha: float = 1e-6) -> None:
@@ -49,7 +51,7 @@ class Logit(Bijection):
 
 
 class Sigmoid(Bijection):
-    """Data on the real line to the unit cube, the inverse of :class:`Logit` with the same ``alpha``."""
+    """Data on the real line to the unit cube, the inverse of `Logit` with the same ``alpha``."""
 
     def __init__(self, dim: int, alpha: float = 0.0) -> None:
         super().__init__(dim)

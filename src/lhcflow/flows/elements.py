@@ -36,7 +36,7 @@ class Element:
 
 
 class SplineElement(Element):
-    """Rational-quadratic splines, parameters as in :mod:`.spline`."""
+    """Rational-quadratic splines, parameters as in `spline`."""
 
     def __init__(
         self, bins: int, low: float, high: float, tails: Tails, min_bin: float, min_derivative: float

@@ -27,9 +27,11 @@ class Flow(Component):
 
     Parameters
     ----------
-    bijections : the maps in the order data to latent, all of the base's dimension. Each either takes
-        the flow's context or none.
-    base : the distribution of the latent variables.
+    bijections : sequence of Bijection or Bijection
+        The maps in the order data to latent, all of the base's dimension. Each either takes the flow's
+        context or none.
+    base : Base
+        The distribution of the latent variables.
 
     Raises
     ------
@@ -95,12 +97,15 @@ class Flow(Component):
 
         Parameters
         ----------
-        x : (n, dim) data.
-        context : (n, context), (1, context) or (context,); None if the flow has no context.
+        x : Points
+            (n, dim) data.
+        context : Points, optional
+            (n, context), (1, context) or (context,); None if the flow has no context.
 
         Returns
         -------
-        z, log_det : (n, dim) latent variables and (n,) ``log|dz/dx|``.
+        z, log_det : Tensor, shape (n, dim), Tensor, shape (n,)
+            (n, dim) latent variables and (n,) ``log|dz/dx|``.
         """
         x, context = self._check(x, "x", context)
         return run_stack(list(self.bijections), x, context)
@@ -108,7 +113,7 @@ class Flow(Component):
     def inverse(
         self, z: Points, context: Points | None = None
     ) -> tuple[Float[Tensor, "n dim"], Float[Tensor, " n"]]:
-        """Map latent to data; return ``x`` (n, dim) and ``log|dx/dz|`` (n,). See :meth:`forward`."""
+        """Map latent to data; return ``x`` (n, dim) and ``log|dx/dz|`` (n,). See `forward`."""
         z, context = self._check(z, "z", context)
         return self._inverse(z, context)
 
@@ -130,7 +135,7 @@ class Flow(Component):
     def sample_and_log_prob(
         self, n: int, context: Points | None = None, generator: torch.Generator | None = None
     ) -> tuple[Float[Tensor, "n dim"], Float[Tensor, " n"]]:
-        """Draw ``n`` points (n, dim) with their log density (n,), for about the price of :meth:`sample`.
+        """Draw ``n`` points (n, dim) with their log density (n,), for about the price of `sample`.
 
         Differentiable with respect to the flow's parameters (reparametrised samples) unless called
         under ``torch.no_grad()``.

@@ -25,26 +25,29 @@ from .residual_coupling import ResidualCoupling
 
 
 def from_nflows(source: nn.Module, dim: int | None = None) -> Flow | list[Bijection]:
-    """Turn an nflows flow into a :class:`Flow`, or an nflows transform into a list of bijections.
+    """Turn an nflows flow into a `Flow`, or an nflows transform into a list of bijections.
 
     Parameters
     ----------
-    source : ``nflows.flows.Flow`` with a ``StandardNormal`` or ``DiagonalNormal`` base and without
-        embedding network, or a transform: ``CompositeTransform``, ``InverseTransform``,
+    source : nn.Module
+        ``nflows.flows.Flow`` with a ``StandardNormal`` or ``DiagonalNormal`` base and without embedding
+        network, or a transform: ``CompositeTransform``, ``InverseTransform``,
         ``MaskedPiecewiseRationalQuadraticAutoregressiveTransform``, ``MaskedAffineAutoregressiveTransform``,
         ``PiecewiseRationalQuadraticCouplingTransform``, ``AffineCouplingTransform``,
         ``AdditiveCouplingTransform`` (with a ``ResidualNet``), permutations, ``PointwiseAffineTransform``,
         ``BatchNorm`` (with its running averages, as in ``eval()``) and ``IdentityTransform``.
-    dim : number of dimensions; only needed for a bare transform that does not know it.
+    dim : int, optional
+        Number of dimensions; only needed for a bare transform that does not know it.
 
     Returns
     -------
-    A flow with the same ``log_prob`` and the same map from latent to data, or the bijections in the order
-    data to latent. Weights are copies, in the dtype of ``source``. Dropout is not kept.
+    Flow or list of Bijection
+        A flow with the same ``log_prob`` and the same map from latent to data, or the bijections in the order
+        data to latent. Weights are copies, in the dtype of ``source``. Dropout is not kept.
 
-    In double precision both agree to 1e-6. In single precision both round: ``log_prob`` of four spline layers
-    is 1e-4 from the double-precision result in nflows as it is here, where the mean square deviation is no
-    larger than that of nflows.
+        In double precision both agree to 1e-6. In single precision both round: ``log_prob`` of four spline
+        layers is 1e-4 from the double-precision result in nflows as it is here, where the mean square
+        deviation is no larger than that of nflows.
 
     Raises
     ------

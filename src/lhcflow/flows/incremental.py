@@ -5,7 +5,7 @@ plain way runs the network once per dimension. But a hidden unit of MADE degree 
 dimensions, so once v_i is known exactly the units of degree i + 1 become computable, for good. Sorted by
 degree, the weight matrices are block-triangular, and all dimensions together cost one masked pass.
 
-On the CPU that is one native call. On CUDA it is many small kernels, which :mod:`.graphed` starts at once.
+On the CPU that is one native call. On CUDA it is many small kernels, which `graphed` starts at once.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ class Plan:
 
     Attributes
     ----------
-    upto : per layer, the number of units with degree <= d, for d = 0 ... D - 1.
+    upto : list of ndarray
+        Per layer, the number of units with degree <= d, for d = 0 ... D - 1.
     """
 
     def __init__(self, net: MADE, element: Element) -> None:
@@ -107,7 +108,7 @@ class Plan:
         return terms
 
     def solve(self, y: Tensor, context: Tensor | None, inverse: bool) -> tuple[Tensor, Tensor]:
-        """See :func:`solve`."""
+        """See `solve`."""
         terms = self.context_terms(context)
         if self.native is None or not usable(y, terms):
             x, log_det = self.graphs.run(self.solve_torch, y, terms, inverse)  # plain unless on CUDA
@@ -205,15 +206,23 @@ def solve(
 
     Parameters
     ----------
-    net, element : the masked network and the map of each dimension.
-    plans : keeps the packed weights between calls.
-    y : (n, dim) values.
-    context : (n, context) or None.
-    inverse : direction of the elementwise map.
+    net : MADE
+        The masked network and the map of each dimension.
+    element : Element
+        The masked network and the map of each dimension.
+    plans : PlanCache
+        Keeps the packed weights between calls.
+    y : Tensor, shape (n, dim)
+        (n, dim) values.
+    context : Tensor, shape (n, context) or None
+        (n, context) or None.
+    inverse : bool
+        Direction of the elementwise map.
 
     Returns
     -------
-    v, log_det : (n, dim) solution and (n,) log-determinant of y -> v.
+    v, log_det : Tensor, shape (n, dim), Tensor, shape (n,)
+        (n, dim) solution and (n,) log-determinant of y -> v.
     """
     if not known(net):
         return solve_naive(net, element, y, context, inverse)

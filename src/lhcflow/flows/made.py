@@ -65,29 +65,42 @@ class MADE(nn.Module):
 
     Parameters
     ----------
-    dim : number of input dimensions D.
-    outputs : numbers per dimension.
-    hidden : widths of the hidden layers, at least one. With ``residual``, every layer after the first
-        stands for a residual block of two masked layers and all widths are equal.
-    context : number of context features. Their activated linear map joins the first hidden layer, and
-        another one the inside of each residual block.
-    residual : pre-activation residual blocks h + W2 a(W1 a(h)), as in nflows.
-    activation : "relu", "leaky_relu", "silu", "elu" or "tanh".
-    degrees : of the hidden units, a unit of degree d sees the first d dimensions: "sequential" spreads
-        them evenly, "random" draws them (with ``seed``), or one list per entry of ``hidden``.
-    order : the dimensions in autoregressive order; 0, 1, 2, ... if None.
-    inputs : the dimension that each input feature comes from, where dimensions have several features (cosine
-        and sine of an angle); 0, 1, 2, ... if None.
+    dim : int
+        Number of input dimensions D.
+    outputs : int
+        Numbers per dimension.
+    hidden : sequence of int
+        Widths of the hidden layers, at least one. With ``residual``, every layer after the first stands for a
+        residual block of two masked layers and all widths are equal.
+    context : int
+        Number of context features. Their activated linear map joins the first hidden layer, and another one
+        the inside of each residual block.
+    residual : bool
+        Pre-activation residual blocks h + W2 a(W1 a(h)), as in nflows.
+    activation : str
+        "relu", "leaky_relu", "silu", "elu" or "tanh".
+    degrees : str or sequence of sequence of int
+        Of the hidden units, a unit of degree d sees the first d dimensions: "sequential" spreads them evenly,
+        "random" draws them (with ``seed``), or one list per entry of ``hidden``.
+    order : sequence of int, optional
+        The dimensions in autoregressive order; 0, 1, 2, ... if None.
+    inputs : sequence of int, optional
+        The dimension that each input feature comes from, where dimensions have several features (cosine and
+        sine of an angle); 0, 1, 2, ... if None.
 
     The last layer starts at zero. The degrees begin at 0 where there is a context (or D = 1), so that
     the first dimension depends on the context too.
 
     Attributes
     ----------
-    layers : masked hidden layers in the order of application, 1 + 2 (len(hidden) - 1) if residual.
-    final : masked last layer, with the ``outputs`` rows of dimension 0 first.
-    context_layers : linear maps of the context: of the first layer, and of each residual block.
-    degrees : one int64 array per entry of ``layers``.
+    layers : nn.ModuleList
+        Masked hidden layers in the order of application, 1 + 2 (len(hidden) - 1) if residual.
+    final : MaskedLinear
+        Masked last layer, with the ``outputs`` rows of dimension 0 first.
+    context_layers : nn.ModuleList
+        Linear maps of the context: of the first layer, and of each residual block.
+    degrees : str or sequence of sequence of int
+        One int64 array per entry of ``layers``.
     """
 
     def __init__(
@@ -165,7 +178,7 @@ def hidden_degrees(
     degrees: str | Sequence[Sequence[int]],
     seed: int,
 ) -> list[np.ndarray]:
-    """The degrees of the units of each hidden layer, from the argument ``degrees`` of :class:`MADE`."""
+    """The degrees of the units of each hidden layer, from the argument ``degrees`` of `MADE`."""
     low = 0 if context or dim == 1 else 1
     high = dim - 1
     if not isinstance(degrees, str):

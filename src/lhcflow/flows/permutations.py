@@ -22,8 +22,10 @@ class Permutation(Bijection):
 
     Parameters
     ----------
-    dim : number of dimensions.
-    order : a permutation of ``range(dim)``.
+    dim : int
+        Number of dimensions.
+    order : sequence of int
+        A permutation of ``range(dim)``.
 
     Examples
     --------
@@ -83,9 +85,12 @@ class SoftPermutation(Bijection):
 
     Parameters
     ----------
-    dim : number of dimensions.
-    domain : "real" or "unit".
-    seed : start at a random rotation (uniform in the Haar measure); None starts at the identity.
+    dim : int
+        Number of dimensions.
+    domain : {"real", "unit"}
+        "real" or "unit".
+    seed : int, optional
+        Start at a random rotation (uniform in the Haar measure); None starts at the identity.
 
     Notes
     -----

@@ -57,15 +57,28 @@ class AdditiveElement(Element):
 
 
 class ResidualCoupling(Coupling):
-    """A coupling layer whose network is a :class:`ResidualNet`; made by :func:`from_nflows`.
+    """A coupling layer whose network is a `ResidualNet`; made by `from_nflows`.
 
     Parameters
     ----------
-    dim, mask, context : see :class:`CouplingSpline`.
-    hidden, blocks, activation : width, number of blocks and activation of the network.
+    dim : int
+        See `CouplingSpline`.
+    mask : sequence of bool
+        See `CouplingSpline`.
+    context : int
+        See `CouplingSpline`.
+    hidden, blocks : int
+        Width, number of blocks and activation of the network.
+    activation : str
+        Width, number of blocks and activation of the network.
     transform : "spline" (1906.04032), "affine" (z = x scale + shift with scale = 0.001 + sigmoid(raw + 2),
         a bounded form of 1605.08803) or "additive" (z = x + shift, 1410.8516).
-    bins, domain, bound, min_bin, min_derivative : of splines, see :class:`CouplingSpline`.
+    bins : int
+        Of splines, see `CouplingSpline`.
+    domain : str
+        Of splines, see `CouplingSpline`.
+    bound, min_bin, min_derivative : float
+        Of splines, see `CouplingSpline`.
     """
 
     def __init__(

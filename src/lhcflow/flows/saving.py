@@ -23,8 +23,10 @@ def save(flow: Component, path: str | os.PathLike[str]) -> None:
 
     Parameters
     ----------
-    flow : a :class:`Flow`, or any other component, such as a :class:`MixedFlow` or a bijection.
-    path : the file; ``.safetensors`` is its usual ending. An existing file is replaced.
+    flow : Component
+        A `Flow`, or any other component, such as a `MixedFlow` or a bijection.
+    path : path
+        The file; ``.safetensors`` is its usual ending. An existing file is replaced.
 
     Raises
     ------
@@ -50,7 +52,7 @@ def load(path: str | os.PathLike[str], device: str | torch.device = "cpu") -> Fl
 
 
 def load_component(path: str | os.PathLike[str], kind: type[C], device: str | torch.device = "cpu") -> C:
-    """Read any component that :func:`save` wrote; ``kind`` is the class it must have. See :func:`load`."""
+    """Read any component that `save` wrote; ``kind`` is the class it must have. See `load`."""
     device = device_named(device)
     tensors, architecture = read_tensors(path, "flow", "architecture")
     try:

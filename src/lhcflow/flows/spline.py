@@ -27,25 +27,33 @@ def rational_quadratic(
 
     Parameters
     ----------
-    x : values. Outside ``[low, high]`` the map is the identity; with ``tails="circular"`` values are
-        first brought into ``[low, high)`` by whole periods.
-    params : raw parameters ``[widths | heights | derivatives]``; zeros give the identity.
-    inverse : False maps data to latent, True latent to data.
-    bins : number of bins K.
-    low, high : the interval on which the spline acts, for ``x`` and for the result.
-    tails : None (K + 1 derivatives), "linear" (K - 1; derivative 1 at both ends, so that the map is
-        smooth on the whole line) or "circular" (K; last = first).
-    min_bin, min_derivative : smallest width and height of a bin, as a fraction of the interval, and
-        smallest derivative at a knot.
+    x : Tensor, shape (*shape,)
+        Values. Outside ``[low, high]`` the map is the identity; with ``tails="circular"`` values are first
+        brought into ``[low, high)`` by whole periods.
+    params : Tensor, shape (*shape, count)
+        Raw parameters ``[widths | heights | derivatives]``; zeros give the identity.
+    inverse : bool
+        False maps data to latent, True latent to data.
+    bins : int
+        Number of bins K.
+    low, high : float
+        The interval on which the spline acts, for ``x`` and for the result.
+    tails : {"linear", "circular"}, optional
+        None (K + 1 derivatives), "linear" (K - 1; derivative 1 at both ends, so that the map is smooth on the
+        whole line) or "circular" (K; last = first).
+    min_bin, min_derivative : float
+        Smallest width and height of a bin, as a fraction of the interval, and smallest derivative at a knot.
 
     Returns
     -------
-    y, log_det : the result and the logarithm of the derivative of the map applied, both shaped as ``x``.
-        Finite for finite ``x`` and ``params``.
+    y, log_det : Tensor, shape (*shape,)
+        The result and the logarithm of the derivative of the map applied, both shaped as ``x``. Finite for
+        finite ``x`` and ``params``.
 
     Raises
     ------
-    InputError : the shapes do not fit, or the settings allow no spline.
+    InputError
+        The shapes do not fit, or the settings allow no spline.
     """
     check_spline(bins, min_bin, min_derivative)
     count = parameter_count(bins, tails)

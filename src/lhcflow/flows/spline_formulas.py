@@ -1,7 +1,7 @@
 """Monotone rational-quadratic splines (1906.04032) in plain torch.
 
-:func:`reference` is the twin of the native kernel (:mod:`.native_spline`) and of the one for CUDA
-(:mod:`.triton_spline`), and what runs under ``torch.compile`` and ``torch.func.vmap``, without indexing by
+`reference` is the twin of the native kernel (`native_spline`) and of the one for CUDA
+(`triton_spline`), and what runs under ``torch.compile`` and ``torch.func.vmap``, without indexing by
 booleans and without control flow that depends on the data.
 """
 
@@ -32,7 +32,7 @@ def parameter_count(bins: int, tails: Tails) -> int:
 
 
 def check_spline(bins: int, min_bin: float, min_derivative: float) -> None:
-    """Raise :class:`InputError` where no spline of these settings exists."""
+    """Raise `InputError` where no spline of these settings exists."""
     whole(bins, "bins", 1)
     if not 0 < min_bin * bins < 1:
         raise InputError(f"min_bin must lie between 0 and 1 / bins = {1 / bins:.3g}, got {min_bin}")
@@ -51,7 +51,7 @@ def reference(
     min_bin: float,
     min_derivative: float,
 ) -> tuple[Tensor, Tensor]:
-    """:func:`.spline.rational_quadratic` in operations of torch, without the checks."""
+    """`spline.rational_quadratic` in operations of torch, without the checks."""
     if tails == "circular":
         x = (low + torch.remainder(x - low, high - low)).clamp(low, high)  # rounding may go a step too far
     inside = (x >= low) & (x <= high)

@@ -22,10 +22,16 @@ def write_tensors(
 
     Parameters
     ----------
-    path : the file; an existing one is replaced.
-    what : what the file holds, in one word; its format is ``lhcflow.<what>/1``.
-    tensors : by name; they are copied, so that they may share memory.
-    key, value : the entry of the header.
+    path : path
+        The file; an existing one is replaced.
+    what : str
+        What the file holds, in one word; its format is ``lhcflow.<what>/1``.
+    tensors : mapping of str to Tensor
+        By name; they are copied, so that they may share memory.
+    key : str
+        The entry of the header.
+    value : object
+        The entry of the header.
     """
     copies = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     data = save(copies, {"format": _format(what), key: json.dumps(value)})
@@ -34,7 +40,7 @@ def write_tensors(
 
 
 def read_tensors(path: str | os.PathLike[str], what: str, key: str) -> tuple[dict[str, Tensor], Any]:
-    """Read the tensors and the value that :func:`write_tensors` wrote.
+    """Read the tensors and the value that `write_tensors` wrote.
 
     Raises
     ------

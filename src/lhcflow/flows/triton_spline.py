@@ -3,7 +3,7 @@
 A program takes some elements, each with its parameters in the columns of a tile, so that every parameter
 is read once; the backward pass computes the bin again instead of keeping it.
 
-Its numbers are tested against its twin in :mod:`.spline_formulas` by Triton's interpreter on the CPU, and by
+Its numbers are tested against its twin in `spline_formulas` by Triton's interpreter on the CPU, and by
 the same tests on a CUDA device where there is one. The size of the tiles is not tuned.
 """
 

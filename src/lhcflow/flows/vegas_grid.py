@@ -22,8 +22,10 @@ class VegasGrid(Bijection):
 
     Parameters
     ----------
-    dim : number of dimensions.
-    bins : bins per dimension, ignored if ``edges`` is given.
+    dim : int
+        Number of dimensions.
+    bins : int
+        Bins per dimension, ignored if ``edges`` is given.
     edges : (dim, bins + 1) strictly increasing bin edges (tensor or array); equal bins on [0, 1] if
         None. They are kept as a buffer: fixed, saved with the flow, and x is differentiated through.
 

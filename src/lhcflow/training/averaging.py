@@ -34,11 +34,11 @@ class Average:
         return {}
 
     def state_dict(self) -> dict[str, Any]:
-        """For a checkpoint; ``weights`` is what :meth:`weights` returns."""
+        """For a checkpoint; ``weights`` is what `weights` returns."""
         return {"weights": self.weights()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from :meth:`state_dict`."""
+        """Go on from `state_dict`."""
 
 
 class ExponentialAverage(Average):

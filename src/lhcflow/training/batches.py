@@ -36,11 +36,16 @@ class Batches:
 
     Parameters
     ----------
-    data : one array (n, ...) or several with the same first axis; None entries stay None.
-    batch_size : rows per batch, or a function of the epoch.
-    seed : of the order and of the transform.
-    transform : called with every batch and a generator on the data's device.
-    dtype : the type to which arrays of floating-point numbers are converted; theirs if None.
+    data : Data
+        One array (n, ...) or several with the same first axis; None entries stay None.
+    batch_size : int or callable
+        Rows per batch, or a function of the epoch.
+    seed : int
+        Of the order and of the transform.
+    transform : Transform, optional
+        Called with every batch and a generator on the data's device.
+    dtype : torch.dtype, optional
+        The type to which arrays of floating-point numbers are converted; theirs if None.
 
     Raises
     ------

@@ -21,9 +21,11 @@ def save_checkpoint(path: str | os.PathLike[str], **parts: Any) -> None:
 
     Parameters
     ----------
-    path : the file; ``.safetensors`` is its usual ending.
-    parts : by name: whatever has ``state_dict()``; ``torch.Generator`` and ``numpy.random.Generator``;
-        nests of dicts, lists and tuples of tensors, numpy arrays, numbers, strings, booleans and None.
+    path : path
+        The file; ``.safetensors`` is its usual ending.
+    parts : object
+        By name: whatever has ``state_dict()``; ``torch.Generator`` and ``numpy.random.Generator``; nests of
+        dicts, lists and tuples of tensors, numpy arrays, numbers, strings, booleans and None.
     """
     tensors: dict[str, Tensor] = {}
     tree = {name: _pack(_state_of(part), name, tensors) for name, part in parts.items()}
@@ -31,16 +33,19 @@ def save_checkpoint(path: str | os.PathLike[str], **parts: Any) -> None:
 
 
 def load_checkpoint(path: str | os.PathLike[str], **parts: Any) -> dict[str, Any]:
-    """Read what :func:`save_checkpoint` wrote, and put the states of ``parts`` back into them.
+    """Read what `save_checkpoint` wrote, and put the states of ``parts`` back into them.
 
     Parameters
     ----------
-    path : the file.
-    parts : objects, by the names they were saved under, that have ``load_state_dict``, or generators.
+    path : path
+        The file.
+    parts : object
+        Objects, by the names they were saved under, that have ``load_state_dict``, or generators.
 
     Returns
     -------
-    All states by name, tensors on the CPU.
+    dict of str to object
+        All states by name, tensors on the CPU.
 
     Raises
     ------
@@ -57,7 +62,7 @@ def load_checkpoint(path: str | os.PathLike[str], **parts: Any) -> dict[str, Any
 
 
 def load_weights(model: nn.Module, path: str | os.PathLike[str]) -> None:
-    """Put the weights of a checkpoint of :func:`~lhcflow.training.fit` or ``Trainer.save`` into ``model``.
+    """Put the weights of a checkpoint of `fit` or ``Trainer.save`` into ``model``.
 
     They are the averaged ones if the training averages, as at its end.
 

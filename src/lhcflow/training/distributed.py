@@ -35,7 +35,8 @@ def initialize(device: str | torch.device = "auto") -> torch.device:
 
     Parameters
     ----------
-    device : "auto" for a CUDA device if there is one (that of the local rank), else the CPU.
+    device : str or torch.device
+        "auto" for a CUDA device if there is one (that of the local rank), else the CPU.
 
     Raises
     ------
@@ -84,14 +85,19 @@ def combine_gradients(
 
     Parameters
     ----------
-    parameters : with the gradients of this rank's mean loss; missing ones count as zero.
-    loss : the mean over this rank's rows; None if it has none.
-    n : number of rows of this rank.
-    flag : any number; the largest one is for all.
+    parameters : sequence of Tensor
+        With the gradients of this rank's mean loss; missing ones count as zero.
+    loss : Tensor or None
+        The mean over this rank's rows; None if it has none.
+    n : int
+        Number of rows of this rank.
+    flag : int
+        Any number; the largest one is for all.
 
     Returns
     -------
-    loss, flag : the mean over all rows, and the largest flag of any rank.
+    loss, flag : Tensor, int
+        The mean over all rows, and the largest flag of any rank.
     """
     device = parameters[0].device
     tail = torch.zeros(2 + size(), dtype=parameters[0].dtype, device=device)

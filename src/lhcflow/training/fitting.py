@@ -59,34 +59,60 @@ def fit(
 
     Parameters
     ----------
-    model : a flow, or whatever the loss knows how to use.
-    data : ``x`` (n, dim), or ``(x, context, weights)`` with None for what there is not: what the loss
-        takes as its batch. Tensors, left on their device (batches are moved to the model's); arrays, which
-        are converted to the model's precision; data frames and ``TensorDataset``.
-    loss : ``loss(model, batch)`` returns the mean over the batch as a scalar tensor. It may draw from
-        torch's global generator, which is seeded here and put back at the end.
-    validation : as ``data``; its loss is measured after every epoch.
-    epochs, steps : how long to train; give one of them. A finished training is extended by ``resume=True``
-        with a larger number; its schedule is then that of the new length from the step reached on, so that
-        only with ``schedule="constant"`` (and whole epochs) the result is that of one long training.
-    batch_size : rows per step, or a function of the epoch; the last batch of an epoch may be smaller.
-    transform : ``transform(batch, generator)``, applied to every batch (dequantisation noise, say) and to
-        the validation data with the same noise each time.
-    optimizer, learning_rate, weight_decay, schedule, clip, decay, best : see :class:`Trainer`.
-    patience : stop after so many epochs without a better validation loss.
-    average : "none", "ema" (validated and returned: the moving average over steps) or "best" (the mean
-        over the ``best`` epochs with the lowest validation loss). Default: "best" with ``patience``.
-    seed : of the order of the data, the transform and torch's global generator during the training.
-    device : where to train; "auto" for a GPU if there is one; None for where the model is.
-    checkpoint : file to write every ``checkpoint_seconds``, when interrupted, and at the end.
-    resume : go on from ``checkpoint`` if it exists, bit for bit; data, loss and the other arguments must be
-        the same, but for a larger number of epochs or steps.
-    progress : show a bar on a terminal, a line now and then elsewhere.
+    model : nn.Module
+        A flow, or whatever the loss knows how to use.
+    data : Data
+        ``x`` (n, dim), or ``(x, context, weights)`` with None for what there is not: what the loss takes as
+        its batch. Tensors, left on their device (batches are moved to the model's); arrays, which are
+        converted to the model's precision; data frames and ``TensorDataset``.
+    loss : Loss
+        ``loss(model, batch)`` returns the mean over the batch as a scalar tensor. It may draw from torch's
+        global generator, which is seeded here and put back at the end.
+    validation : Data, optional
+        As ``data``; its loss is measured after every epoch.
+    epochs, steps : int, optional
+        How long to train; give one of them. A finished training is extended by ``resume=True`` with a larger
+        number; its schedule is then that of the new length from the step reached on, so that only with
+        ``schedule="constant"`` (and whole epochs) the result is that of one long training.
+    batch_size : int or callable
+        Rows per step, or a function of the epoch; the last batch of an epoch may be smaller.
+    transform : Transform, optional
+        ``transform(batch, generator)``, applied to every batch (dequantisation noise, say) and to the
+        validation data with the same noise each time.
+    optimizer : {"adamw", "adam"} or OptimizerFactory
+        See `Trainer`.
+    learning_rate, weight_decay : float
+        See `Trainer`.
+    schedule : str or Schedule
+        See `Trainer`.
+    clip : float, optional
+        See `Trainer`.
+    decay : float
+        See `Trainer`.
+    best : int
+        See `Trainer`.
+    patience : int, optional
+        Stop after so many epochs without a better validation loss.
+    average : {"none", "ema", "best"}, optional
+        "none", "ema" (validated and returned: the moving average over steps) or "best" (the mean over the
+        ``best`` epochs with the lowest validation loss). Default: "best" with ``patience``.
+    seed : int
+        Of the order of the data, the transform and torch's global generator during the training.
+    device : str or torch.device, optional
+        Where to train; "auto" for a GPU if there is one; None for where the model is.
+    checkpoint : path, optional
+        File to write every ``checkpoint_seconds``, when interrupted, and at the end.
+    resume : bool
+        Go on from ``checkpoint`` if it exists, bit for bit; data, loss and the other arguments must be the
+        same, but for a larger number of epochs or steps.
+    progress : bool
+        Show a bar on a terminal, a line now and then elsewhere.
 
     Returns
     -------
-    One row per epoch: epoch (from 1), step, loss (mean over the epoch), validation, learning_rate,
-    gradient_norm (of the last step) and seconds.
+    History
+        One row per epoch: epoch (from 1), step, loss (mean over the epoch), validation, learning_rate,
+        gradient_norm (of the last step) and seconds.
 
     Raises
     ------

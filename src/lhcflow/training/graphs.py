@@ -22,7 +22,8 @@ class Graphed:
 
     Parameters
     ----------
-    loss : of one model, whose parameters stay where they are.
+    loss : Loss
+        Of one model, whose parameters stay where they are.
     """
 
     def __init__(self, loss: Loss) -> None:

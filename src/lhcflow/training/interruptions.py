@@ -18,8 +18,10 @@ class Interruptions:
 
     Attributes
     ----------
-    received : number of the signal that this process got, 0 if none.
-    agreed : on several ranks, the signal that all of them know of since the last step.
+    received : int
+        Number of the signal that this process got, 0 if none.
+    agreed : int
+        On several ranks, the signal that all of them know of since the last step.
 
     Examples
     --------

@@ -52,10 +52,12 @@ def negative_log_likelihood(model: Any, batch: Batch) -> Tensor:
 
     Parameters
     ----------
-    model : anything with ``log_prob(x, context)``.
-    batch : ``(x,)``, ``(x, context)`` or ``(x, context, weights)`` of shapes (n, dim), (n, context) or
-        None, and (n,) or (n, 1). Weights may be negative; they should average to one over the data, since
-        the loss is not divided by their sum (which could be zero, and would bias small batches).
+    model : object
+        Anything with ``log_prob(x, context)``.
+    batch : Batch
+        ``(x,)``, ``(x, context)`` or ``(x, context, weights)`` of shapes (n, dim), (n, context) or None, and
+        (n,) or (n, 1). Weights may be negative; they should average to one over the data, since the loss is
+        not divided by their sum (which could be zero, and would bias small batches).
     """
     x, context, weights = (*batch, None, None)[:3]
     return -weighted_mean(model.log_prob(x, context), weights)
@@ -86,7 +88,8 @@ class Distillation:
 
     Parameters
     ----------
-    teacher : a trained flow; it is copied, and not changed.
+    teacher : object
+        A trained flow; it is copied, and not changed.
 
     Notes
     -----

@@ -26,8 +26,10 @@ class Cosine:
 
     Parameters
     ----------
-    floor : the factor after the last step.
-    warmup : share of the steps with a linear rise from zero before it.
+    floor : float
+        The factor after the last step.
+    warmup : float
+        Share of the steps with a linear rise from zero before it.
     """
 
     floor: float = 0.0
@@ -49,9 +51,12 @@ class OneCycle:
 
     Parameters
     ----------
-    rise : share of the steps in which the learning rate rises.
-    start : initial learning rate, as a divisor of the largest.
-    end : final learning rate, as a divisor of the initial one.
+    rise : float
+        Share of the steps in which the learning rate rises.
+    start : float
+        Initial learning rate, as a divisor of the largest.
+    end : float
+        Final learning rate, as a divisor of the initial one.
     """
 
     rise: float = 0.3

@@ -27,33 +27,45 @@ gets ``learning_rate`` and ``weight_decay``."""
 
 
 class Trainer:
-    """Trains a model step by step, for loops that make their own batches; :func:`fit` is such a loop.
+    """Trains a model step by step, for loops that make their own batches; `fit` is such a loop.
 
     Parameters
     ----------
-    model : the module to train, already on its device; its trainable parameters are those of now.
-    steps : planned number of steps; needed by every schedule except "constant".
-    optimizer : "adamw", "adam", a class of ``torch.optim``, or an optimiser or a function from the parameters
-        to one, which then bring their own learning rate and weight decay.
-    learning_rate, weight_decay : of the optimiser.
-    schedule : "constant", "cosine", "warmup-cosine", "one-cycle", or a function ``(step, steps) -> factor``
-        such as :class:`~lhcflow.training.Cosine`.
-    clip : largest allowed norm of the gradient, None for no limit.
-    average : "none", "ema" (over steps, with ``decay``) or "best" (over the ``best`` best epochs; the owner
-        of the loop calls ``trainer.average.after_epoch(model, loss)``).
+    model : nn.Module
+        The module to train, already on its device; its trainable parameters are those of now.
+    steps : int, optional
+        Planned number of steps; needed by every schedule except "constant".
+    optimizer : str or OptimizerFactory
+        "adamw", "adam", a class of ``torch.optim``, or an optimiser or a function from the parameters to one,
+        which then bring their own learning rate and weight decay.
+    learning_rate, weight_decay : float
+        Of the optimiser.
+    schedule : str or Schedule
+        "constant", "cosine", "warmup-cosine", "one-cycle", or a function ``(step, steps) -> factor`` such as
+        `Cosine`.
+    clip : float, optional
+        Largest allowed norm of the gradient, None for no limit.
+    average : Average
+        "none", "ema" (over steps, with ``decay``) or "best" (over the ``best`` best epochs; the owner of the
+        loop calls ``trainer.average.after_epoch(model, loss)``).
 
     Attributes
     ----------
-    done : number of steps made.
-    gradient_norm : norm of the last gradient, before clipping.
-    history : rows for the record; the owner of the loop appends them.
-    settings : what a checkpoint must agree on; the owner of the loop may add to it.
-    interruptions : a context in which Ctrl-C waits for the end of a step; see :class:`Interruptions`.
+    done : int
+        Number of steps made.
+    gradient_norm : float
+        Norm of the last gradient, before clipping.
+    history : History
+        Rows for the record; the owner of the loop appends them.
+    settings : dict of str to object
+        What a checkpoint must agree on; the owner of the loop may add to it.
+    interruptions : Interruptions
+        A context in which Ctrl-C waits for the end of a step; see `Interruptions`.
 
     Notes
     -----
-    Under torchrun every rank calls :meth:`step` with its own share of the batch
-    (:func:`lhcflow.training.distributed.share`), and all ranks make the step of the whole batch.
+    Under torchrun every rank calls `step` with its own share of the batch
+    (`lhcflow.training.distributed.share`), and all ranks make the step of the whole batch.
 
     Examples
     --------
@@ -127,8 +139,10 @@ class Trainer:
 
         Parameters
         ----------
-        loss : ``loss(model, batch)`` returns a scalar tensor, the mean over the rows of the batch.
-        batch : any tuple; on several ranks, the share of this one, which may have no rows.
+        loss : Loss
+            ``loss(model, batch)`` returns a scalar tensor, the mean over the rows of the batch.
+        batch : Batch
+            Any tuple; on several ranks, the share of this one, which may have no rows.
 
         Raises
         ------
@@ -169,9 +183,11 @@ class Trainer:
 
         Parameters
         ----------
-        path : the file, replaced atomically.
-        parts : what else the loop needs to go on, such as its generator and its sample buffer; see
-            :func:`~lhcflow.training.save_checkpoint`.
+        path : path
+            The file, replaced atomically.
+        parts : object
+            What else the loop needs to go on, such as its generator and its sample buffer; see
+            `save_checkpoint`.
         """
         if distributed.rank() == 0:
             save_checkpoint(path, trainer=self, **parts)
@@ -198,7 +214,7 @@ class Trainer:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Put :meth:`state_dict` back; see :meth:`load`."""
+        """Put `state_dict` back; see `load`."""
         for name in {**self.settings, **state["settings"]}:
             old, new = state["settings"].get(name), self.settings.get(name)
             if name == "steps" and old is not None and new is not None and new > old:
