@@ -73,6 +73,10 @@ Members = Annotated[
 Epochs = Annotated[int | None, typer.Option(min=1, help="Of the flows.", show_default="the method's")]
 Limit = Annotated[int | None, typer.Option(min=1, help="Take so many events only, chosen at random.")]
 
+Duplicates = Annotated[
+    bool, typer.Option("--allow-duplicates", help="Take events that repeat others exactly all the same.")
+]
+
 
 def numbers(text: str, option: str) -> list[float]:
     """Numbers with commas between."""

@@ -8,25 +8,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...bumphunt.statistics import Settings
-from ...errors import InputError
 from ..options import console
+from .checking import check_masses, left_out, window_edges
+from .examination import Examined, examine, following_mass
 from .loading import Samples
 from .methods import DRAWING, TITLES, Models, chosen_methods, detector
 from .training import Trained, train
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
     from rich.console import Console
 
     from ...bumphunt import SignalRegion
-    from ...bumphunt.statistics import Cut, Search
+    from ...bumphunt.statistics import Search
     from ...bumphunt.statistics.curves import Improvement
     from ...files import RunDirectory
 
-
-_CLOSURE = 2.0
-"""A cut that keeps so many times more or less beside the signal region gets a warning."""
+WRITES = ("scores.h5", "pyhf/*.json")
+"""What a hunt writes into its folder besides what every run writes."""
 
 
 @dataclass(frozen=True)
@@ -65,57 +63,74 @@ def conduct(
     optimum : curve of the best possible score, where it is known.
     """
     from ...bumphunt import SignalRegion
-    from ...bumphunt.statistics import checked_points, search_spectrum
+    from ...bumphunt.decorrelation import mass_resolution
+    from ...bumphunt.statistics import search_spectrum
     from ...files import RunDirectory, plain, write_json
     from ..report import print_table, print_warnings, write_report
-    from .results import improvement_table, improvements, search_table
+    from .results import (
+        fit_range_table,
+        improvement_table,
+        improvements,
+        resolution_table,
+        search_table,
+    )
     from .run_report import screen_table, sections_of, subtitle_of
 
     events = samples.events
     region = SignalRegion.of(hunt.region)
     methods = chosen_methods(hunt.methods, events.label is not None, samples.background is not None)
     # What can go wrong goes wrong before the training.
-    checked_points(hunt.working_points)
-    check_region(region, events.m)
-    edges = edges_of(hunt, region, events.m)
+    check_masses(hunt, events.m)
+    edges = window_edges(hunt, events.m)
+    notes = [*samples.notes, *left_out(hunt, edges, events.m)]
     inclusive = search_spectrum(events.m, edges, region, hunt.settings)
-    run = RunDirectory(
-        out, {"command": command, **card, **asdict(hunt), "methods": methods, "features": events.names},
-        force=force, resume=resume,
-    )  # fmt: skip
-    screen = console(quiet)
-    trained = _train_all(hunt, methods, samples, run, screen)
-    warnings = _warnings(inclusive)
-    cuts = {
-        name: _cuts(hunt, result, samples, edges, region, inclusive, TITLES[name], warnings)
-        for name, result in trained.items()
-    }
-    curves = improvements(events, samples.test, trained, region)
-    source = "test sample" if samples.test is not None else "cross-fitted events"
-    improved = {name: improvement_table(curve, source) for name, curve in curves.items()}
-    if optimum is not None:
-        improved = {"optimum": improvement_table(optimum, "known densities"), **improved}
-    results = {
-        "events": {
-            "number": len(events),
-            "in_region": int(region.contains(events.m).sum()),
-            "labelled_signal": None if events.label is None else int(events.label.sum()),
-        },
-        "region": hunt.region,
-        "working_points": list(hunt.working_points),
-        "edges": edges,
-        "inclusive": search_table(inclusive),
-        "methods": {name: _method_table(trained[name], cuts[name], samples, region) for name in methods},
-        "improvement": improved,
-        "template": _template(trained, samples, region),
-        "warnings": warnings,
-    }
-    _save_scores(run.path / "scores.h5", samples, trained)
-    _export(run.path, cuts)
-    results = plain(results)
-    with screen.status("report"):
-        write_report(run, "Bump hunt", subtitle_of(samples, results), sections_of(results), warnings)
-    run.finish(results)
+    resolution = mass_resolution(events.features, events.m, region, events.names, hunt.seed)
+    notes += [text] if (text := following_mass(resolution, region)) else []
+    asked = {"command": command, **card, **asdict(hunt), "methods": methods, "features": events.names}
+    with RunDirectory(out, asked, force=force, resume=resume, writes=WRITES) as run:
+        screen = console(quiet)
+        print_warnings(screen, notes)  # before the training, which takes long
+        trained = _train_all(hunt, methods, samples, run, screen)
+        warnings = [*notes, *_warnings(inclusive)]
+        cuts = {
+            name: examine(
+                hunt.working_points, hunt.settings, events, result, edges, region, inclusive, resolution,
+                lambda text, name=name: warnings.append(f"{TITLES[name]}, {text}"),
+            )
+            for name, result in trained.items()
+        }  # fmt: skip
+        curves = improvements(events, samples.test, trained, region)
+        source = "test sample" if samples.test is not None else "cross-fitted events"
+        improved = {name: improvement_table(curve, source) for name, curve in curves.items()}
+        if optimum is not None:
+            improved = {"optimum": improvement_table(optimum, "known densities"), **improved}
+        results = plain(
+            {
+                "events": {
+                    "number": len(events),
+                    "in_region": int(region.contains(events.m).sum()),
+                    "labelled_signal": None if events.label is None else int(events.label.sum()),
+                },
+                "region": hunt.region,
+                "working_points": list(hunt.working_points),
+                "edges": edges,
+                "fit_range": fit_range_table(edges, events.m),
+                "mass_resolution": resolution_table(resolution),
+                "inclusive": search_table(inclusive),
+                "methods": {
+                    name: _method_table(trained[name], cuts[name], samples, region) for name in methods
+                },
+                "improvement": improved,
+                "template": _template(trained, samples, region),
+                "warnings": warnings,
+            }
+        )
+        _save_scores(run.path / "scores.h5", samples, trained)
+        _export(run.path, cuts)
+        with screen.status("report"):
+            sections = sections_of(results)
+            write_report(run, "Bump hunt", subtitle_of(samples, results), sections, warnings)
+        run.finish(results)
     if json:
         write_json(json, results)
     table = screen_table(results)
@@ -123,26 +138,6 @@ def conduct(
     print_warnings(screen, warnings)
     screen.print(f"report: {run.report_file}", markup=False)
     return results
-
-
-def check_region(region: SignalRegion, m: NDArray[np.float64]) -> None:
-    """Refuse a signal region with too few events for a training."""
-    from ...bumphunt.detectors.base import MIN_REGION
-
-    if (n := int(region.contains(m).sum())) < MIN_REGION:
-        raise InputError(
-            f"the signal region {region.low:g} to {region.high:g} TeV holds {n} events, training needs "
-            f"{MIN_REGION}: widen it, or check the unit of the masses"
-        )
-
-
-def edges_of(hunt: Hunt, region: SignalRegion, m: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Bins of the fit: over the range that was asked for, or one that :func:`fit_range` finds."""
-    from ...bumphunt.statistics import fit_range, mass_bins
-
-    if hunt.fit_range is not None:
-        return mass_bins(region, *hunt.fit_range, hunt.bin_width)
-    return fit_range(m, region, hunt.bin_width, energy=hunt.settings.energy)
 
 
 def _train_all(
@@ -169,46 +164,13 @@ def _train_all(
     return trained
 
 
-def _cuts(
-    hunt: Hunt,
-    result: Trained,
-    samples: Samples,
-    edges: NDArray[np.float64],
-    region: SignalRegion,
-    inclusive: Search,
-    title: str,
-    warnings: list[str],
-) -> list[Cut]:
-    from ...bumphunt.statistics import examine_cuts
-
-    cuts = examine_cuts(
-        samples.events.m,
-        result.efficiency,
-        result.template_efficiency,
-        hunt.working_points,
-        edges,
-        region,
-        inclusive,
-        hunt.settings,
-        samples.events.label,
-        lambda text: warnings.append(f"{title}, {text}"),
-    )
-    for cut in cuts:
-        if not 1 / _CLOSURE < cut.closure < _CLOSURE:
-            warnings.append(
-                f"{title}, the cut at {cut.working_point:g}: beside the signal region {cut.closure:.2g} "
-                "times the share passes that should: the cut shapes the spectrum, do not believe its fit."
-            )
-    return cuts
-
-
 def _method_table(
-    result: Trained, cuts: Sequence[Cut], samples: Samples, region: SignalRegion
+    result: Trained, cuts: Sequence[Examined], samples: Samples, region: SignalRegion
 ) -> dict[str, Any]:
-    from .results import cut_table, score_table
+    from .results import examined_table, score_table
 
     return {
-        "cuts": [cut_table(cut) for cut in cuts],
+        "cuts": [examined_table(one) for one in cuts],
         "scores": score_table(samples.events, result, region),
         "cpu_seconds": result.seconds,
     }
@@ -244,7 +206,7 @@ def _save_scores(path: Path, samples: Samples, trained: Mapping[str, Trained]) -
     write_hdf5(path, "lhcflow scores 1", columns, {}, {"score": "background efficiency"})
 
 
-def _export(folder: Path, cuts: Mapping[str, Sequence[Cut]]) -> None:
+def _export(folder: Path, cuts: Mapping[str, Sequence[Examined]]) -> None:
     """One pyhf workspace per method and cut: the count in the signal region against the template."""
     from ...bumphunt.statistics import counting_workspace
     from ...files import write_json
@@ -252,7 +214,7 @@ def _export(folder: Path, cuts: Mapping[str, Sequence[Cut]]) -> None:
     place = folder / "pyhf"
     place.mkdir(exist_ok=True)
     for name, found in cuts.items():
-        for cut in found:
+        for cut in (one.cut for one in found):
             t = cut.template
             workspace = counting_workspace(t.observed, t.background, t.error, name)
             write_json(place / f"{name}_{cut.working_point:g}.json", workspace)

@@ -15,6 +15,8 @@ from ...bumphunt.statistics.curves import Improvement, feature_edges, improvemen
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
+    from ...bumphunt.decorrelation import MassResolution
+    from .examination import Examined
     from .training import Trained
 
 _SCORE_BINS = 24
@@ -104,6 +106,46 @@ def cut_table(cut: Cut) -> dict[str, Any]:
             "z": s.count.z,
         }
     return table
+
+
+def examined_table(one: Examined) -> dict[str, Any]:
+    """One working point, and whether an excess behind it may be called a discovery (``valid``)."""
+    test = one.efficiency
+    return cut_table(one.cut) | {
+        "valid": one.valid,
+        "efficiency": {
+            "p": test.p,
+            "p_sidebands": None if test.sidebands is None else test.sidebands.p,
+            "p_template": None if test.template is None else test.template.p,
+            "slope": test.slope,
+            "slope_error": test.slope_error,
+            "valid": test.valid,
+        },
+    }
+
+
+def resolution_table(found: MassResolution | None) -> dict[str, Any] | None:
+    """How well features tell the mass."""
+    if found is None:
+        return None
+    return {
+        "together": found.together,
+        "each": found.each,
+        "limit": found.limit,
+        "valid": found.valid,
+        "following": found.following,
+    }
+
+
+def fit_range_table(edges: ArrayLike, m: ArrayLike) -> dict[str, Any]:
+    """Where the fit begins and ends, in TeV, and how many events lie below and above."""
+    e, mass = np.asarray(edges), np.asarray(m)
+    return {
+        "low": e[0],
+        "high": e[-1],
+        "below": int((mass < e[0]).sum()),
+        "above": int((mass >= e[-1]).sum()),
+    }
 
 
 def improvement_table(found: Improvement, source: str) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from .choices import (
     Classifier,
     Cuts,
     Density,
+    Duplicates,
     Energy,
     Epochs,
     Features,
@@ -63,6 +64,7 @@ def run(
     members: Members = None,
     epochs: Epochs = None,
     limit: Limit = None,
+    allow_duplicates: Duplicates = False,
     device: Device = "auto",
     seed: Seed = 0,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of the run.")] = Path(
@@ -86,7 +88,7 @@ def run(
     from .loading import Sources, load
     from .methods import Models
 
-    sources = Sources(events, background, test, names(features), key, limit, seed)
+    sources = Sources(events, background, test, names(features), key, limit, seed, allow_duplicates)
     hunt = Hunt(
         region=region,
         methods=names(methods),

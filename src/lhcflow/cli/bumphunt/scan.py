@@ -15,6 +15,7 @@ from .choices import (
     Classifier,
     Cuts,
     Density,
+    Duplicates,
     Energy,
     Epochs,
     Features,
@@ -60,6 +61,7 @@ def scan(
     members: Members = None,
     epochs: Epochs = None,
     limit: Limit = None,
+    allow_duplicates: Duplicates = False,
     device: Device = "auto",
     seed: Seed = 0,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of the run.")] = Path("runs/scan"),
@@ -87,7 +89,7 @@ def scan(
     if method == "supervised":
         raise InputError("a scan for unknown signals can't be supervised: choose another --method")
     places = windows_of(first, last, width, width / 2 if step is None else step)
-    sources = Sources(events, background, None, names(features), key, limit, seed)
+    sources = Sources(events, background, None, names(features), key, limit, seed, allow_duplicates)
     hunt = Hunt(
         region=places[0],
         methods=[method],

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from ...errors import InputError
 from ...plotting import Picture, Section, Table
 from ..options import console
+from .checking import check_masses, checked_windows, left_out, window_edges
+from .examination import examine, following_mass
 from .methods import TITLES, chosen_methods, detector
 from .training import train
 
@@ -49,37 +51,38 @@ def slide(
     resume: bool = False,
 ) -> dict[str, Any]:
     """Search all windows and write the results; a window that can't be searched becomes a warning."""
-    from ...bumphunt.statistics import checked_points
     from ...files import RunDirectory, plain, write_json
     from ..report import print_table, print_warnings, write_report
 
     # The detectors get no labels: scores of unknown signals may not depend on them.
     samples = dataclasses.replace(samples, events=_unlabelled(samples.events))
     (method,) = chosen_methods(hunt.methods, False, samples.background is not None)
-    checked_points(hunt.working_points)
+    m = samples.events.m
+    check_masses(hunt, m)
+    notes = list(samples.notes)
     asked = {**dataclasses.asdict(hunt), "region": None, "methods": None}
-    run = RunDirectory(
-        out,
-        {"command": "bumphunt scan", **card, **asked, "method": method, "windows": places},
-        force=force,
-        resume=resume,
-    )
+    card = {"command": "bumphunt scan", **card, **asked, "method": method, "windows": places}
     screen = console(quiet)
-    windows, warnings = _search_all(hunt, places, method, samples, run, quiet)
-    if not windows:
-        raise InputError(f"no window could be searched; the first one: {warnings[0]}")
-    results = plain(
-        {
-            "method": method,
-            "working_points": list(hunt.working_points),
-            "windows": windows,
-            "best": _best(windows, hunt.working_points[0]),
-            "warnings": warnings,
-        }
-    )
-    subtitle = f"{len(samples.events):,} events, {len(windows)} windows, {TITLES[method]}"
-    write_report(run, "Scan of the spectrum", subtitle, _sections(results), warnings)
-    run.finish(results)
+    # The first window whose options and data fit together; without any there is nothing to do.
+    checked_windows(hunt, places, m)
+    with RunDirectory(out, card, force=force, resume=resume) as run:
+        print_warnings(screen, notes)
+        windows, warnings = _search_all(hunt, places, method, samples, run, quiet)
+        warnings = [*notes, *warnings]
+        if not windows:
+            raise InputError(f"no window could be searched; the first one: {warnings[len(notes)]}")
+        results = plain(
+            {
+                "method": method,
+                "working_points": list(hunt.working_points),
+                "windows": windows,
+                "best": _best(windows, hunt.working_points[0]),
+                "warnings": warnings,
+            }
+        )
+        subtitle = f"{len(samples.events):,} events, {len(windows)} windows, {TITLES[method]}"
+        write_report(run, "Scan of the spectrum", subtitle, _sections(results), warnings)
+        run.finish(results)
     if json:
         write_json(json, results)
     table = scan_table(results)
@@ -138,14 +141,17 @@ def _window(
     progress: Callable[[int, int], None],
 ) -> dict[str, Any]:
     from ...bumphunt import SignalRegion
-    from ...bumphunt.statistics import examine_cuts, search_spectrum
-    from .hunting import check_region, edges_of
-    from .results import cut_table, search_table
+    from ...bumphunt.decorrelation import mass_resolution
+    from ...bumphunt.statistics import search_spectrum
+    from .results import examined_table, fit_range_table, resolution_table, search_table
 
     region = SignalRegion.of(hunt.region)
     events = samples.events
-    check_region(region, events.m)
-    edges = edges_of(hunt, region, events.m)
+    edges = window_edges(hunt, events.m)
+    here = _name(hunt.region)
+    resolution = mass_resolution(events.features, events.m, region, events.names, hunt.seed)
+    found = [*left_out(hunt, edges, events.m), following_mass(resolution, region)]
+    warnings += [f"{here}: {text}" for text in found if text]
     inclusive = search_spectrum(events.m, edges, region, hunt.settings)
     trained = train(
         detectors,
@@ -157,23 +163,24 @@ def _window(
         _checkpoint(run, index),
         progress,
     )
-    cuts = examine_cuts(
-        events.m,
-        trained.efficiency,
-        trained.template_efficiency,
+    cuts = examine(
         hunt.working_points,
+        hunt.settings,
+        events,
+        trained,
         edges,
         region,
         inclusive,
-        hunt.settings,
-        None,
-        lambda text: warnings.append(f"{_name(hunt.region)}, {text}"),
+        resolution,
+        lambda text: warnings.append(f"{here}, {text}"),
     )
     return {
         "region": hunt.region,
         "edges": edges,
+        "fit_range": fit_range_table(edges, events.m),
+        "mass_resolution": resolution_table(resolution),
         "inclusive": search_table(inclusive),
-        "cuts": [cut_table(cut) for cut in cuts],
+        "cuts": [examined_table(one) for one in cuts],
         "cpu_seconds": trained.seconds,
     }
 
@@ -183,14 +190,17 @@ def _checkpoint(run: RunDirectory, index: int) -> Path:
 
 
 def _best(windows: Sequence[Mapping[str, Any]], point: float) -> dict[str, Any] | None:
-    """The smallest p-value at a working point, and the same for all windows together."""
+    """The smallest p-value at a working point, and the same for all windows together.
+
+    Cuts that follow the mass don't count; see `examination.Examined.valid`.
+    """
     from scipy import stats
 
     found = [
         (cut["count"]["p0"], w["region"])
         for w in windows
         for cut in w["cuts"]
-        if cut["working_point"] == point
+        if cut["working_point"] == point and cut["valid"]
     ]
     if not found:
         return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,16 +24,22 @@ class Trained:
 
     Attributes
     ----------
-    score, efficiency : (n,) see :class:`lhcflow.bumphunt.CrossFit`.
-    template_efficiency : (t,) of all template events.
-    template : (k, features) some of them.
-    test_scores : (folds, tests) scores of a test sample by each fold's detector; (0, 0) without one.
-    seconds : CPU time.
+    score, efficiency : arrays
+        (n,) each, see `lhcflow.bumphunt.CrossFit`.
+    template_efficiency, template_m : arrays
+        Efficiencies and masses in TeV of all template events, (t,) each.
+    template : array
+        Features (k, features) of some of them.
+    test_scores : array
+        Scores (folds, tests) of a test sample by each fold's detector; (0, 0) without one.
+    seconds : float
+        CPU time.
     """
 
     score: NDArray[np.float64]
     efficiency: NDArray[np.float64]
     template_efficiency: NDArray[np.float64]
+    template_m: NDArray[np.float64]
     template: NDArray[np.float64]
     test_scores: NDArray[np.float64]
     seconds: float
@@ -54,8 +60,8 @@ def train(
 
     from ...bumphunt import cross_fit
 
-    if file.is_file():
-        return _read(file)
+    if file.is_file() and (kept := _read(file)) is not None:
+        return kept
     start = time.process_time()
     reference = None if background is None else (background.features, background.m)
     found = cross_fit(
@@ -70,6 +76,7 @@ def train(
         found.score,
         found.efficiency,
         found.reference_efficiency,
+        found.reference[1],
         template[some],
         tests,
         time.process_time() - start,
@@ -87,9 +94,12 @@ def _write(file: Path, result: Trained) -> None:
         np.savez(handle, **vars(result))
 
 
-def _read(file: Path) -> Trained:
+def _read(file: Path) -> Trained | None:
+    """A result that was kept; None for one of a version of lhcflow that kept less."""
     import numpy as np
 
     with np.load(file) as stored:
         columns: dict[str, Any] = {name: stored[name] for name in stored.files}
+    if columns.keys() != {entry.name for entry in fields(Trained)}:
+        return None
     return Trained(**{**columns, "seconds": float(columns["seconds"])})
