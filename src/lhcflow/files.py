@@ -318,8 +318,9 @@ class RunDirectory:
         try:
             if not self.resumed:
                 write_toml(self.card_file, self.card)
-            self.checkpoints.mkdir(exist_ok=True)
-            self.figures.mkdir(exist_ok=True)
+            for folder in (self.path, self.checkpoints, self.figures):
+                folder.mkdir(exist_ok=True)
+                sweep(folder)
         except BaseException:
             self.abandon()
             raise
