@@ -16,9 +16,13 @@ from ..errors import InputError
 from .distances import Distance, fpd, kpd
 from .features import Features, features
 from .inputs import LEVELS, Level, classifier_inputs, high_level_inputs, support_inputs
+from .outside import Outside, as_table, outside
 from .prdc import Prdc, prdc
 from .separation import SeparationTable, separation_table
 from .showers import Showers
+
+OTHER_ENERGIES = 1e-3
+"""p-value below which incident energies count as different: one comparison in 1000 is a false alarm."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,9 @@ class Evaluation:
     floor : real against real, what a perfect generator would get; None if it was not wanted.
     floor_note : which samples the floor is of.
     real, generated : features of both samples.
+    outside : features with generated entries outside the range of the real ones.
+    energies : p-values (Kolmogorov-Smirnov) for the incident energies of the generated sample, and of the
+        second real one if there is one, being distributed as those of the real sample.
     threshold : in MeV; voxels below it were set to zero in all samples.
     seconds : wall time of each step.
     """
@@ -70,6 +77,8 @@ class Evaluation:
     floor_note: str
     real: Features
     generated: Features
+    outside: tuple[Outside, ...]
+    energies: tuple[float, ...]
     threshold: float
     seconds: dict[str, float]
 
@@ -79,6 +88,8 @@ class Evaluation:
             "generated": self.result.to_dict(),
             "floor": self.floor and self.floor.to_dict(),
             "floor_note": self.floor_note,
+            "outside": as_table(self.outside),
+            "energies_p": list(self.energies),
             "threshold_mev": self.threshold,
             "seconds": self.seconds,
         }
@@ -156,11 +167,16 @@ def evaluate(
             )
         return Comparison((len(a), len(b)), tests, separation, measured_fpd, measured_kpd, support)
 
+    from scipy.stats import ks_2samp
+
+    energies = [float(ks_2samp(real.energy_mev, s.energy_mev)[1]) for s in samples[1:]]  # type: ignore[arg-type]
     table = [features(s) for s in cut]
     result = compare(cut[0], cut[1], table[0], table[1], "generated", seed)
     reference, note = None, ""
     if floor and len(cut) == 3:
         note = f"two independent real samples, {len(cut[0]):,} and {len(cut[2]):,} showers"
+        if energies[1] < OTHER_ENERGIES:
+            note += ", whose incident energies differ: this is no floor"
         reference = compare(cut[0], cut[2], table[0], table[2], "floor", seed + 1)
     elif floor and len(real) < 80:
         note = "not measured: half of the real showers are fewer than 40"
@@ -169,7 +185,8 @@ def evaluate(
         a, b = np.sort(half[: len(half) // 2]), np.sort(half[len(half) // 2 :])
         note = f"halves of the real sample, {len(a):,} and {len(b):,} showers"
         reference = compare(cut[0][a], cut[0][b], _part(table[0], a), _part(table[0], b), "floor", seed + 1)
-    return Evaluation(result, reference, note, table[0], table[1], limit, seconds)
+    beyond = outside(table[0], table[1])
+    return Evaluation(result, reference, note, table[0], table[1], beyond, tuple(energies), limit, seconds)
 
 
 def _part(table: Features, rows: np.ndarray) -> Features:

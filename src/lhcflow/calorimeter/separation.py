@@ -54,11 +54,24 @@ def separation_power(real: ArrayLike, generated: ArrayLike, edges: ArrayLike) ->
 
 @dataclass(frozen=True)
 class Separation:
-    """Separation power of one feature and the edges of its histogram."""
+    """Separation power of one feature, and its histogram.
+
+    Attributes
+    ----------
+    feature : Feature
+        Which one.
+    power : float
+        See `separation_power`.
+    edges : array
+        Edges (bins + 1,) of the histogram.
+    dropped : tuple of floats
+        Shares of the real and of the generated entries that are outside the edges.
+    """
 
     feature: Feature
     power: float
     edges: Array
+    dropped: tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -83,6 +96,7 @@ class SeparationTable:
                 "low": float(s.edges[0]),
                 "high": float(s.edges[-1]),
                 "scale": "linear" if _is_linear(s.edges) else "log",
+                "dropped": s.dropped,
             }
             for s in (*self.features, self.voxels)
         }
@@ -99,11 +113,13 @@ def separation_table(
     for j, feature in enumerate(real_features.columns):
         x, y = real_features.values[:, j], generated_features.values[:, j]
         edges = bin_edges(feature, x, real.geometry)
-        entries.append(Separation(feature, separation_power(x, y, edges), edges))
+        dropped = tuple(float(((v < edges[0]) | (v > edges[-1])).mean()) for v in (x, y))
+        entries.append(Separation(feature, separation_power(x, y, edges), edges, (dropped[0], dropped[1])))
     edges = voxel_edges(real)
     voxel = Feature("voxel", "voxel", r"E_\mathrm{voxel}", "MeV")
     counts = [_voxel_counts(s, edges) for s in (real, generated)]
-    return SeparationTable(tuple(entries), Separation(voxel, _power(*counts), edges))
+    above = [float((s.voxels > edges[-1]).mean()) for s in (real, generated)]
+    return SeparationTable(tuple(entries), Separation(voxel, _power(*counts), edges, (above[0], above[1])))
 
 
 def bin_edges(feature: Feature, real: Array, geometry: Geometry) -> Array:

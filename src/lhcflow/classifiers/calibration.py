@@ -37,6 +37,24 @@ def auc(score: ArrayLike, label: ArrayLike) -> float:
     return (ranks - 0.5 * ones * (ones + 1)) / (ones * zeros)
 
 
+def auc_error(score: ArrayLike, label: ArrayLike) -> float:
+    """Standard error of `auc` from the finite number of events (DeLong et al., Biometrics 44 (1988) 837).
+
+    Parameters
+    ----------
+    score, label : array
+        As of `auc`; 0 if a class has one event only.
+    """
+    score, positive = _checked(score, label)
+    ones, zeros = np.sort(score[positive]), np.sort(score[~positive])
+    variance = 0.0
+    for own, other in ((ones, zeros), (zeros, ones)):
+        below = np.searchsorted(other, own, "left") + np.searchsorted(other, own, "right")
+        shares = 0.5 * below / len(other)  # of the other class below each event, ties counting half
+        variance += float(shares.var(ddof=1)) / len(own) if len(own) > 1 else 0.0
+    return math.sqrt(variance)
+
+
 def cross_entropy(probability: ArrayLike, label: ArrayLike) -> float:
     """Mean binary cross entropy in nats of ``probability`` (n,) for ``label`` (n,), 0 or 1."""
     p, positive = _checked(probability, label)
@@ -51,6 +69,15 @@ def jensen_shannon(probability: ArrayLike, label: ArrayLike) -> float:
     two classes of equal size, negative for one that is worse than a guess.
     """
     return 1.0 - cross_entropy(probability, label) / math.log(2.0)
+
+
+def jensen_shannon_error(probability: ArrayLike, label: ArrayLike) -> float:
+    """Standard error of `jensen_shannon` from the finite number of events: that of a mean of logarithms."""
+    p, positive = _checked(probability, label)
+    with np.errstate(divide="ignore"):
+        bits = np.log2(np.where(positive, p, 1.0 - p))
+    parts = (bits[positive], bits[~positive])
+    return math.sqrt(sum(len(b) * float(b.var(ddof=1)) for b in parts if len(b) > 1)) / len(p)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,16 @@ from torch.nn import functional
 
 from ..errors import InputError
 from ..training import History, fit
-from .calibration import Calibration, Reliability, auc, calibrate, jensen_shannon, reliability
+from .calibration import (
+    Calibration,
+    Reliability,
+    auc,
+    auc_error,
+    calibrate,
+    jensen_shannon,
+    jensen_shannon_error,
+    reliability,
+)
 
 Array = NDArray[np.float64]
 _ROWS = 4096
@@ -78,6 +87,7 @@ class ClassifierTest:
     ----------
     auc : areas under the ROC curve, of calibrated probabilities.
     jsd : Jensen-Shannon divergences in bits; see :func:`~lhcflow.classifiers.jensen_shannon`.
+    auc_error, jsd_error : their standard errors from the finite number of events that give the result.
     raw_auc : areas before calibration, which ties some scores.
     accuracy : of calibrated probabilities at 1/2.
     epochs : the epoch that was taken.
@@ -89,6 +99,8 @@ class ClassifierTest:
     recipe: Recipe
     auc: Array
     jsd: Array
+    auc_error: Array
+    jsd_error: Array
     raw_auc: Array
     accuracy: Array
     epochs: NDArray[np.int64]
@@ -98,7 +110,7 @@ class ClassifierTest:
     histories: list[History] = field(repr=False, default_factory=list)
 
     def __str__(self) -> str:
-        return f"AUC {spread(self.auc)}, JSD {spread(self.jsd)}"
+        return f"AUC {spread(self.auc, self.auc_error)}, JSD {spread(self.jsd, self.jsd_error)}"
 
     def to_dict(self) -> dict[str, Any]:
         """Numbers for a result file."""
@@ -109,11 +121,12 @@ class ClassifierTest:
                 "std": float(values.std(ddof=1)) if repeats > 1 else None,
                 "values": values.tolist(),
             }
-            for name, values in (
-                ("auc", self.auc),
-                ("jsd", self.jsd),
-                ("raw_auc", self.raw_auc),
-                ("accuracy", self.accuracy),
+            | ({} if error is None else {"error": error_of(values, error)})
+            for name, values, error in (
+                ("auc", self.auc, self.auc_error),
+                ("jsd", self.jsd, self.jsd_error),
+                ("raw_auc", self.raw_auc, None),
+                ("accuracy", self.accuracy, None),
             )
         }
         return {
@@ -273,15 +286,18 @@ def classifier_test(
         p = classifier.calibration.probability(raw)
         best = int(np.argmin(classifier.history["validation"])) + 1
         accuracy = float(((p > 0.5) == label).mean())
-        rows.append((auc(p, label), jensen_shannon(p, label), auc(raw, label), accuracy, best))
+        errors = auc_error(p, label), jensen_shannon_error(p, label)
+        rows.append((auc(p, label), jensen_shannon(p, label), *errors, auc(raw, label), accuracy, best))
         histories.append(classifier.history)
         curve, roc = reliability(p, label), _roc(raw, label)
     assert curve is not None
-    areas, divergences, raw_areas, accuracies, epochs = np.array(rows).T
+    areas, divergences, area_errors, divergence_errors, raw_areas, accuracies, epochs = np.array(rows).T
     return ClassifierTest(
         recipe=recipe,
         auc=areas,
         jsd=divergences,
+        auc_error=area_errors,
+        jsd_error=divergence_errors,
         raw_auc=raw_areas,
         accuracy=accuracies,
         epochs=epochs.astype(np.int64),
@@ -292,10 +308,18 @@ def classifier_test(
     )
 
 
-def spread(values: Array) -> str:
-    """Mean and standard deviation of repeats, as text."""
-    text = f"{values.mean():.3f}"
-    return f"{text} ± {values.std(ddof=1):.3f}" if len(values) > 1 else text
+def spread(values: Array, errors: Array) -> str:
+    """Mean and error of repeats, as text; see `error_of`."""
+    return f"{values.mean():.3f} ± {error_of(values, errors):.3f}"
+
+
+def error_of(values: Array, errors: Array) -> float:
+    """Error of the mean of repeats: the larger of their statistical error and their standard deviation.
+
+    Repeats share their events, so that their mean is little better than one of them.
+    """
+    statistical = float(np.sqrt(np.mean(errors**2)))
+    return max(statistical, float(values.std(ddof=1))) if len(values) > 1 else statistical
 
 
 def as_rows(sample: Sample) -> Rows:

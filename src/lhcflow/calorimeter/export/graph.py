@@ -29,13 +29,12 @@ class Graph:
         self._initializers: list[Any] = []
         self._inputs: list[Any] = []
 
-    def input(self, name: str, width: int) -> str:
-        """An input of shape (batch, width)."""
+    def input(self, name: str, width: int, what: str = "") -> str:
+        """An input of shape (batch, width); ``what`` it is stands in the file."""
         import onnx
 
-        self._inputs.append(
-            onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["batch", width])
-        )
+        kind = onnx.TensorProto.FLOAT
+        self._inputs.append(onnx.helper.make_tensor_value_info(name, kind, ["batch", width], what))
         return self.number(name)
 
     def constant(self, value: Any, dtype: Any = None) -> str:
@@ -80,13 +79,17 @@ class Graph:
         """Columns of a matrix in another order."""
         return self.op("Gather", value, self.constant(order, np.int64), axis=1)
 
-    def model(self, output: str, name: str, width: int) -> Any:
-        """The finished model, whose output (batch, width) is the value ``output`` under the name ``name``."""
+    def model(self, output: str, name: str, width: int, what: str = "", **notes: str) -> Any:
+        """The finished model, whose output (batch, width) is the value ``output`` under the name ``name``.
+
+        ``what`` it is and the notes stand in the file, the notes as metadata.
+        """
         import onnx
 
         cast = onnx.helper.make_node("Cast", [output], [name], to=onnx.TensorProto.FLOAT)
         nodes = [*self._nodes, cast]
-        result = onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["batch", width])
+        kind = onnx.TensorProto.FLOAT
+        result = onnx.helper.make_tensor_value_info(name, kind, ["batch", width], what)
         graph = onnx.helper.make_graph(nodes, "lhcflow", self._inputs, [result], self._initializers)
         made = onnx.helper.make_model(
             graph,
@@ -94,5 +97,6 @@ class Graph:
             opset_imports=[onnx.helper.make_opsetid("", _OPSET)],
             ir_version=_IR_VERSION,
         )
+        onnx.helper.set_model_props(made, notes)
         onnx.checker.check_model(made)
         return made

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -33,6 +34,12 @@ PSEUDORAPIDITY = "inn_eta_in"
 
 PARITY = 1e-5
 """Largest deviation of a graph from its model, as a share of the incident energy."""
+# Normal numbers all lie between 0 and 1, as uniform ones do, with a probability of 0.34 to this power: 1e-30.
+_MANY = 64
+_ENERGY = "incident energy in MeV, (batch, 1): positive and finite, else all voxels of the shower are NaN"
+_NORMAL = "standard normal numbers, independent; NaN voxels where they are not finite"
+_UNIFORM = "uniform numbers between 0 and 1, independent, not normal ones; others give NaN voxels"
+_VOXELS = "energies in MeV of the voxels, layer after layer"
 _ENOUGH = 1e-6  # of the example's showers, for others will deviate more
 
 
@@ -45,7 +52,9 @@ def export_onnx(
     """Write a model as one graph for ONNX Runtime 1.15 and newer, and compare it with the model.
 
     The graph holds all of the model, up to renormalisation and threshold. The batch may have any size.
-    Inputs, output and weights are float32.
+    Inputs, output and weights are float32. A graph can't raise errors: showers whose inputs are wrong (an
+    energy that is not positive, numbers that are not finite, normal numbers where uniform ones belong and
+    the reverse) have NaN in all voxels. The file says what each input is, in its metadata too.
 
     Parameters
     ----------
@@ -102,16 +111,39 @@ def build(model: ShowerModel, names: Names, double: bool = False) -> Any:
     graph = Graph(double)
     widths = [values.shape[1] for values in example(model, 1)]
     given = zip(input_names(names, len(widths)), widths, strict=True)
-    inputs = [graph.input(name, width) for name, width in given]
+    what = _ENERGY, _NORMAL, *([_UNIFORM] if len(widths) > 3 else []), f"{_NORMAL}, or all between 0 and 1"
+    inputs = [graph.input(name, width, text) for (name, width), text in zip(given, what, strict=True)]
     if names == "fastcalosim":
-        graph.input(PSEUDORAPIDITY, 1)
+        graph.input(PSEUDORAPIDITY, 1, "not used")
     if isinstance(model, HitFlow):
         voxels = hitflow(graph, model, *inputs)
     elif isinstance(model, CaloFlow):
         voxels = caloflow(graph, model, *inputs)
     else:
         raise InputError(f"{type(model).__name__} can't be exported to ONNX")
-    return graph.model(voxels, OUTPUT, model.layers.voxels)
+    voxels = graph.op("Where", _right(graph, inputs, model.layers.voxels), voxels, math.nan)
+    notes = dict(zip(input_names(names, len(widths)), what, strict=True))
+    return graph.model(voxels, OUTPUT, model.layers.voxels, _VOXELS, model=type(model).__name__, **notes)
+
+
+def _right(graph: Graph, inputs: Sequence[str], voxels: int) -> str:
+    """Whether the inputs of each shower are what they should be: a truth value (batch, 1)."""
+    op = graph.op
+
+    def number_of(condition: str) -> str:
+        return op("ReduceSum", graph.number(condition), graph.integers(1), keepdims=1)
+
+    incident, *noise = inputs
+    wrong = [op("LessOrEqual", incident, 0.0)]
+    # NaN and infinity times zero are NaN, which equals nothing.
+    wrong += [op("Not", op("Equal", op("Mul", x, 0.0), 0.0)) for x in inputs]
+    if len(noise) > 2:
+        wrong += [op("Less", noise[1], 0.0), op("Greater", noise[1], 1.0)]
+    right = op("Equal", op("Sum", *(number_of(condition) for condition in wrong)), 0.0)
+    if voxels < _MANY:
+        return right
+    between = op("And", op("Greater", noise[-1], 0.0), op("LessOrEqual", noise[-1], 1.0))
+    return op("And", right, op("Less", number_of(between), float(voxels)))
 
 
 def input_names(names: Names, count: int) -> tuple[str, ...]:

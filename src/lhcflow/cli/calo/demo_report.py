@@ -77,7 +77,7 @@ def _summary(results: dict[str, Any]) -> Table:
     levels = {"low": "voxels", "low-normalised": "voxels over their layer's energy", "high": "features"}
 
     def cell(auc: dict[str, Any]) -> str:
-        return f"{auc['mean']:.3f} ± {auc['std']:.3f}"
+        return f"{auc['mean']:.3f} ± {auc['error']:.3f}"
 
     columns = {**results["auc"], **({"Geant4 (floor)": results["floor"]} if results["floor"] else {})}
     rows = [[text, *(cell(c[level]) for c in columns.values())] for level, text in levels.items()]

@@ -6,6 +6,8 @@ import numpy as np
 
 from ... import plotting
 from ...calorimeter import Features, Showers
+from ...calorimeter.distances import Distance
+from ...calorimeter.evaluation import OTHER_ENERGIES
 from ...calorimeter.metrics import Comparison, Evaluation, nearest_neighbours, published_results
 from ...classifiers import ClassifierTest, Reweighting
 from ...classifiers.classifier_test import spread
@@ -14,19 +16,32 @@ from . import figures
 
 _LEVELS = {"low": "voxels", "low-normalised": "voxels over their layer's energy", "high": "features"}
 _FEW = 1000
+# Share of evaluations of a perfect generator that warn of too many entries outside the real range.
+_FALSE_ALARMS = 1e-3
+# Features that a warning names.
+_SHOWN = 4
+# Share of entries that a histogram may drop without a warning.
+_DROPPED = 0.01
+# FPD is far above its floor if it is so many times what the floor is with two errors more. The errors of
+# FPD itself do not enter: one shower far outside makes both large.
+_TIMES = 3.0
 
 
 def warnings_of(real: Showers, generated: Showers, evaluation: Evaluation) -> list[str]:
     """What the reader must know before the numbers."""
-    from scipy.stats import ks_2samp
-
     warnings = []
-    different = float(ks_2samp(real.energy_mev, generated.energy_mev)[1])  # type: ignore[arg-type]
-    if different < 1e-3:
+    different, *other = evaluation.energies
+    if different < OTHER_ENERGIES:
         warnings.append(
             f"The incident energies of the two samples differ (Kolmogorov-Smirnov p = {different:.1g}): all "
             "metrics see that. Generate showers at the energies of the real ones (calo sample --like)."
         )
+    if other and other[0] < OTHER_ENERGIES:
+        warnings.append(
+            "The incident energies of the two real samples differ (Kolmogorov-Smirnov p = "
+            f"{other[0]:.1g}): what is called floor here shows that difference, and is no floor."
+        )
+    warnings += _outside(evaluation, len(generated))
     tests = evaluation.result.tests
     events = min((t.events[2] for t in tests.values()), default=0)
     if events < _FEW:
@@ -34,9 +49,50 @@ def warnings_of(real: Showers, generated: Showers, evaluation: Evaluation) -> li
             f"The AUC rests on {events:,} showers per class, and its training on few: a floor of 0.5 does "
             "not mean that there is no difference, and calibration noise pushes JSD below 0."
         )
-    if evaluation.floor is None:
+    if evaluation.floor is not None:
+        warnings += _far_above(evaluation.result.fpd, evaluation.floor.fpd)
+    else:
         warnings.append("There is no floor (Geant4 against Geant4) to compare with.")
     return warnings
+
+
+def _outside(evaluation: Evaluation, events: int) -> list[str]:
+    """Entries that no histogram of the real range shows."""
+    warnings = []
+    features = len(evaluation.real.columns)
+    far = sorted((o for o in evaluation.outside if o.far), key=lambda o: -o.far)
+    many = [o for o in evaluation.outside if not o.far and o.probability * features < _FALSE_ALARMS]
+    if far:
+        shown = "; ".join(str(o) for o in far[:_SHOWN])
+        more = f"; and {len(far) - _SHOWN} more features" if len(far) > _SHOWN else ""
+        warnings.append(
+            f"Generated showers are far outside the range of the real ones, where histograms do not show "
+            f"them: {shown}{more} (results.json has all of them)."
+        )
+    if many:
+        shown = ", ".join(f"{o.feature} ({o.count:,} of {events:,})" for o in many[:_SHOWN])
+        more = f" and {len(many) - _SHOWN} more features" if len(many) > _SHOWN else ""
+        warnings.append(
+            "More generated showers are outside the range of the real ones than chance allows: "
+            f"{shown}{more} (false alarms: at most {_FALSE_ALARMS:g} of evaluations)."
+        )
+    for s in (*evaluation.result.separation.features, evaluation.result.separation.voxels):
+        real, made = s.dropped
+        if made > _DROPPED and made > 2 * real:
+            warnings.append(
+                f"The histogram of {s.feature.name} drops {made:.1%} of the generated entries and {real:.1%} "
+                "of the real ones, which are outside its edges: its separation power does not see them."
+            )
+    return warnings
+
+
+def _far_above(value: Distance, floor: Distance) -> list[str]:
+    if value.value <= _TIMES * (floor.value + 2 * floor.error):
+        return []
+    return [
+        f"FPD × 10³ is {1e3 * value.value:.3g} and its floor {1e3 * floor.value:.3g}. It rests on means and "
+        "covariances: a single shower far outside can do that, which classifiers do not see."
+    ]
 
 
 def summary_tables(evaluation: Evaluation) -> list[Table]:
@@ -50,8 +106,8 @@ def summary_tables(evaluation: Evaluation) -> list[Table]:
     rows = []
     for level in result.tests:
         text = _LEVELS[level]
-        rows.append(pair(f"AUC, {text}", lambda c, level=level: spread(c.tests[level].auc)))
-        rows.append(pair(f"JSD, {text}", lambda c, level=level: spread(c.tests[level].jsd)))
+        rows.append(pair(f"AUC, {text}", lambda c, level=level: _auc(c.tests[level])))
+        rows.append(pair(f"JSD, {text}", lambda c, level=level: _jsd(c.tests[level])))
     first = next(iter(result.tests.values()), None)
     caption = "" if first is None else _recipe_text(first)
     if evaluation.floor_note:
@@ -86,6 +142,14 @@ def summary_tables(evaluation: Evaluation) -> list[Table]:
         )
     )
     return tables
+
+
+def _auc(test: ClassifierTest) -> str:
+    return spread(test.auc, test.auc_error)
+
+
+def _jsd(test: ClassifierTest) -> str:
+    return spread(test.jsd, test.jsd_error)
 
 
 def sections_of(
@@ -148,8 +212,10 @@ def _recipe_text(test: ClassifierTest) -> str:
     stop = f", stopped after {recipe.patience} without a better one" if recipe.patience else ""
     return (
         f"Recipe {recipe.name}: network {widths}, {recipe.epochs} epochs{stop}; {train:,} showers per class "
-        f"train, {choose:,} choose the epoch and calibrate, {result:,} give the result; mean and standard "
-        f"deviation of {len(test.auc)} trainings."
+        f"train, {choose:,} choose the epoch and calibrate, {result:,} give the result; mean of "
+        f"{len(test.auc)} trainings, ± the larger of the statistical error of these showers and the standard "
+        "deviation of the trainings. JSD below 0: the calibration is worse than a guess, no difference is "
+        "seen."
     )
 
 
