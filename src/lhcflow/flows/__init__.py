@@ -9,8 +9,8 @@ from .categorical import AutoregressiveCategorical, MixedFlow
 from .coupling import CouplingAffine, CouplingSpline
 from .domain import Logit, Sigmoid
 from .flow import Flow
-from .from_nflows import from_nflows
 from .inverse import Inverse
+from .nflows_import import from_nflows
 from .permutations import Permutation, SoftPermutation
 from .residual_coupling import ResidualCoupling
 from .saving import load, load_component, save

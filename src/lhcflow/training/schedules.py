@@ -81,6 +81,7 @@ SCHEDULES: dict[str, Schedule] = {
     "warmup-cosine": Cosine(warmup=0.05),
     "one-cycle": OneCycle(),
 }
+"""The schedules by name."""
 
 
 def schedule_named(schedule: str | Schedule) -> Schedule:

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from lhcflow import InputError
 from lhcflow.flows import Flow, load, save
-from lhcflow.flows.from_nflows import from_nflows
+from lhcflow.flows.nflows_import import from_nflows
 
 transforms = pytest.importorskip("nflows.transforms")
 distributions = pytest.importorskip("nflows.distributions")
