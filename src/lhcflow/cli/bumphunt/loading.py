@@ -76,22 +76,22 @@ def load(sources: Sources) -> Samples:
         events = events[np.sort(chosen)]
     background = test = None
     if sources.background is not None:
-        background = _beside(sources.background, whole, sources, notes)
+        background = _beside(sources.background, whole, sources, False, notes)
         if background.label is not None:
             background = background.background
     if sources.test is not None:
-        test = _beside(sources.test, whole, sources, notes)
-        if test.label is None or not 0 < test.label.sum() < len(test):
-            raise InputError(f"{sources.test} needs labels, and events of signal and of background")
+        test = _beside(sources.test, whole, sources, True, notes)
     return Samples(events, background, test, notes)
 
 
-def _beside(path: Path, events: Events, sources: Sources, notes: list[str]) -> Events:
+def _beside(path: Path, events: Events, sources: Sources, labelled: bool, notes: list[str]) -> Events:
     """Events of another file, of which none may be among those to search."""
     from ...bumphunt import read_events
     from ...bumphunt.inspection import common
 
     found = _unweighted(read_events(path, events.names, sources.key), path)
+    if labelled and (found.label is None or not 0 < found.label.sum() < len(found)):
+        raise InputError(f"{path} needs labels, and events of signal and of background")
     _check_repeated(found, sources, path, notes)
     if n := common(events, found):
         raise InputError(

@@ -49,7 +49,8 @@ def summary_table(results: Results) -> Table:
         "peak Z: largest local significance of a Gaussian peak in the region; global Z: the same after the "
         "look-elsewhere effect of the masses in the region. template: expected from the template "
         "(2411.00085). limit: on the signal events behind the cut, 95 % CLs, from the fit (toys where few "
-        "events are expected).",
+        "events are expected). In brackets: the features or the cut follow the mass, so that an excess is no "
+        "discovery.",
     )
 
 
@@ -117,6 +118,8 @@ def _headline(results: Results, first: str) -> Section:
                 f"{peak['mass']:.2f} TeV, global p-value {peak['p_global']:.2g}."
             )
         before = results["inclusive"]["count"]["z"]
+        if not cuts[0]["valid"]:
+            line += " This is no discovery: the features or the cut follow the mass, see the warnings."
         text = [line, f"Without a cut the excess has {before:.2f} standard deviations."]
     text.append(
         "This row was chosen before the data were seen; the other cuts and methods are further looks, "
@@ -153,16 +156,19 @@ def _spectra(results: Results, name: str) -> Section:
             [
                 share(cut["working_point"]),
                 f"{cut['template']['closure']:.3f}",
+                "-" if cut["efficiency"]["p"] is None else f"{cut['efficiency']['p']:.2g}",
                 f"{cut['function_systematic']:.2f}",
                 *([str(truth["signal"]), str(truth["background"]), *_sculpting(cut)] if truth else []),
             ]
         )
-    header = ["cut", "closure", "function", *(_LABELLED if labelled else [])]
+    header = ["cut", "closure", "smooth efficiency p", "function", *(_LABELLED if labelled else [])]
     content.append(
         Table(
             header,
             rows,
             "closure: share of the data beside the signal region that passes, over the share that should. "
+            "smooth efficiency p: chance that a cut whose efficiency is log-linear in the mass agrees worse "
+            "with that, in the sidebands and in the template; below 0.001 no excess is a discovery. "
             "function: largest signal, over its error, that the fit finds in a dijet function with one "
             "parameter more, fitted to the sidebands." + (_ABOUT_LABELS if labelled else ""),
         )
@@ -225,8 +231,8 @@ def _fits(results: Results) -> Section:
             Table(
                 ["method", "cut", "parameters", "chi2/ndf", "p", "F-test"],
                 rows,
-                "Dijet function in the sidebands, bins joined to at least ten expected events. F-test: "
-                "number of parameters (chi2/ndf, chance of the improvement).",
+                f"Dijet function in the sidebands, {_range(results['fit_range'])}, bins joined to at least ten "
+                "expected events. F-test: number of parameters (chi2/ndf, chance of the improvement).",
             )
         ],
     )
@@ -234,18 +240,27 @@ def _fits(results: Results) -> Section:
 
 def _row(method: str, cut: str, s: Mapping[str, Any]) -> list[str]:
     count, peak, template = s["count"], s["peak"], s.get("template")
+    marked = "{}".format if s.get("valid", True) else "({})".format
     return [
         method,
         cut,
         f"{count['observed']:,.0f}",
         f"{count['background']:,.1f} ± {count['background_error']:,.1f}",
-        f"{count['z']:.2f}",
-        f"{peak['z']:.2f}",
-        _global(peak),
+        marked(f"{count['z']:.2f}"),
+        marked(f"{peak['z']:.2f}"),
+        marked(_global(peak)),
         f"{template['background']:,.1f} ± {template['background_error']:,.1f}" if template else "-",
-        f"{template['z']:.2f}" if template else "-",
+        marked(f"{template['z']:.2f}") if template else "-",
         f"{s['limit']['observed']:,.1f} ({s['limit']['expected'][2]:,.1f})",
     ]
+
+
+def _range(fitted: Mapping[str, Any]) -> str:
+    """Range of the fit, and what lies beyond."""
+    return (
+        f"{fitted['low']:.4g} to {fitted['high']:.4g} TeV ({fitted['below']:,} events below and "
+        f"{fitted['above']:,} above are left out)"
+    )
 
 
 def _global(peak: Mapping[str, Any]) -> str:

@@ -226,6 +226,7 @@ def scan_table(results: Mapping[str, Any]) -> Table:
         before = f"{w['inclusive']['count']['z']:.2f}"
         for cut in w["cuts"]:
             count, template = cut["count"], cut["template"]
+            marked = "{}".format if cut["valid"] else "({})".format
             rows.append(
                 [
                     _name(w["region"]),
@@ -233,15 +234,16 @@ def scan_table(results: Mapping[str, Any]) -> Table:
                     share(cut["working_point"]),
                     f"{count['observed']:,.0f}",
                     f"{count['background']:,.1f}±{count['background_error']:,.1f}",
-                    f"{count['z']:.2f}",
-                    f"{template['z']:.2f}",
+                    marked(f"{count['z']:.2f}"),
+                    marked(f"{template['z']:.2f}"),
                     f"{cut['limit']['observed']:,.1f} ({cut['limit']['expected'][2]:,.1f})",
                 ]
             )
     return Table(
         ["window [TeV]", "Z, no cut", "cut", "events", "fit", "Z", "Z (template)", "limit"],
         rows,
-        "Columns as in the report of a run; limit: observed (expected), on the signal events behind the cut.",
+        "Columns as in the report of a run; limit: observed (expected), on the signal events behind the "
+        "cut; in brackets: the features or the cut follow the mass, so that an excess is no discovery.",
     )
 
 
