@@ -38,6 +38,7 @@ from lhcflow.bumphunt import (
     cross_fit,
 )
 from lhcflow.bumphunt.statistics import (
+    Counting,
     Settings,
     Spectrum,
     examine_cut,
@@ -48,7 +49,6 @@ from lhcflow.bumphunt.statistics import (
     search_spectrum,
     sideband_fit,
     spurious_signal,
-    template_count,
     uniformity,
 )
 from lhcflow.classifiers import TreeEnsemble
@@ -96,9 +96,9 @@ def null(name: str, seed: int) -> dict[str, Any]:
     after, count, k = cut.search.spectrum, cut.search.count, cut.search.parameters
     passed, template = (passes(e, NULL["cut"]) for e in (found.efficiency, found.reference_efficiency))
     background = inclusive.count
-    bare = template_count(
-        passed[REGION.contains(events.m)], template, background.background, background.background_error
-    )
+    share, before = template.mean(), background.background
+    error = np.hypot(np.sqrt((1 - share) / template.sum()), background.background_error / before)
+    bare = Counting(passed[REGION.contains(events.m)].sum(), share * before, share * before * error)
     quality = goodness(after.counts, sideband_fit(after, None, k).expected[0], k)
     return {
         "p": count.p0,
@@ -230,7 +230,7 @@ def report(jobs: dict[str, dict], command: str) -> dict[str, Any]:
         "notes": [
             f"Toy with known densities; signal region {REGION.low} to {REGION.high} TeV, bins of 0.1 TeV, "
             f"{FOLDS} folds. z: count of the signal region over the fit of the sidebands behind the cut; "
-            "z (template): the same count against the template, without a systematic error and with that of "
+            "z (template): the same count against the template, without and with the correction by "
             "the closure beside the signal region.",
             "with relu: densities with this activation, in place of the default's silu. "
             f"Epochs of the flows: {NULL['epochs']} and {EDGE['epochs']}; members of ensembles: "

@@ -144,7 +144,7 @@ def discovery(detector: str, seed: int, folder: Path) -> dict[str, Any]:
     for point in POINTS:
         passed = passes(efficiency, point)
         count = template_count(
-            passed[region], passes(template, point), before.background, before.background_error
+            events.m, passed, passes(template, point), REGION, before.background, before.background_error
         )
         found = significances(events.m[passed])
         found["template"] = count.significance().z
@@ -281,8 +281,8 @@ def main() -> None:
         notes = [
             f"Toy with known densities; signal region {REGION.low} to {REGION.high} TeV; bins of 0.1 TeV.",
             "z count: excess of the signal region over the fit of the sidebands; z peak: a peak of "
-            "the signal's mass and width; z template: count against the template, without a systematic "
-            "error. All local, with the uncertainty of the background in the profile likelihood.",
+            "the signal's mass and width; z template: count against the template, corrected by its "
+            "closure. All local, with the uncertainty of the background in the profile likelihood.",
             "exact: the true likelihood ratio at the event's mass. idealized, CATHODE: cross-fitted in "
             f"{FOLDS} folds, trained on {SIDEBANDS[0]} to {SIDEBANDS[1]} TeV, {EPOCHS} epochs of the flow. "
             "Median and 68 % band over the seeds. CPU times: one thread, on a machine with other work.",

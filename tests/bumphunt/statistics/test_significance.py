@@ -184,22 +184,31 @@ def test_up_crossings_agree_with_toys_of_a_real_scan():
 def test_background_from_the_template():
     rng = np.random.default_rng(8)
     template = rng.random(100_000) < 0.01
-    data = np.zeros(10_000, bool)
-    data[:160] = True
-    found = template_count(data, template)
-    efficiency = template.mean()
-    assert found.background == pytest.approx(10_000 * efficiency)
-    relative = np.sqrt((1 - efficiency) / template.sum() + 1e-4)
-    assert found.error == pytest.approx(found.background * relative)
-    assert found.significance().z == pytest.approx(
-        li_ma(160, (1 / relative) ** 2, found.background * relative**2), abs=1e-3
+    m = np.concatenate(
+        [np.full(10_000, 3.5), np.linspace(2.71, 3.09, 40_000), np.linspace(3.91, 4.29, 20_000)]
     )
-    wider = template_count(data, template, systematic=0.2)
-    assert wider.significance().z < found.significance().z
+    passed = np.zeros(len(m), bool)
+    passed[:160] = passed[10_000:10_500] = passed[50_000:50_280] = True
+    found = template_count(m, passed, template, REGION)
+    share = (500 / 40_000 + 280 / 20_000) / 2
+    assert found.observed == 160
+    assert found.background == pytest.approx(10_000 * share)
+    assert found.closure.ratio == pytest.approx(share / template.mean())
+    relative = np.hypot(np.hypot(np.sqrt(500) / 40_000, np.sqrt(280) / 20_000) / 2 / share, 0.01)
+    assert found.error == pytest.approx(found.background * relative, rel=0.01)
+    assert found.significance().z == pytest.approx(
+        li_ma(160, (found.background / found.error) ** 2, found.error**2 / found.background), abs=1e-3
+    )
     with pytest.raises(InputError, match="none of 10 template events"):
-        template_count(data, np.zeros(10, bool))
+        template_count(m, passed, np.zeros(10, bool), REGION)
     with pytest.raises(InputError, match="masks"):
-        template_count(data, [])
+        template_count(m, passed, [], REGION)
+    with pytest.raises(InputError, match="beside the signal region passes"):
+        template_count(m, passed & (m == 3.5), template, REGION)
+    with pytest.raises(InputError, match="no event lies between"):
+        template_count(m[:50_000], passed[:50_000], template, REGION)
+    with pytest.raises(InputError, match="must be positive"):
+        template_count(m, passed, template, REGION, before=np.nan)
 
 
 def test_wrong_numbers_of_toys():

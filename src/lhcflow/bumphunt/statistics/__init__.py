@@ -13,12 +13,13 @@ from .sampled import toy_limit, toy_p_value
 from .search import Search, search
 from .significance import Scan, Significance, count_model, count_significance, shape_scan, signed_z
 from .spectrum import Spectrum, mass_bins
-from .template import TemplateCount, template_count
+from .template import Closure, TemplateCount, template_count
 from .toys import GlobalP, count_toys, draw_toys, global_p, toy_scan
 from .working_points import checked_points, passes
 
 __all__ = [
     "BinnedModel",
+    "Closure",
     "Counting",
     "Cut",
     "Fits",

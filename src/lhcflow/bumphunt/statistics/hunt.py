@@ -33,7 +33,8 @@ class Cut:
     search : of the spectrum.
     template : count in the signal region and in the template.
     template_significance : of that count.
-    closure : share of the data beside the signal region that passes, over the working point.
+    closure : share of the data beside the signal region that passes, over that of the template, by which the
+        template's background is corrected.
     signal, background : events of the signal region with these labels that pass; None without labels.
     signal_efficiency : share of the labelled signal in the signal region that passes.
     sculpting : of the labelled background; None without labels, and where little of it passes.
@@ -91,11 +92,9 @@ def examine_cut(
 ) -> Cut:
     """Cut at a working point and search what is left.
 
-    The template's background is normalised to the fit of the sidebands before the cut. Its systematic
-    uncertainty is the closure beside the signal region: how far the share of data that pass there is from
-    the working point, less its statistical error, but at least that error, since nothing smaller can be seen
-    there. The strips have half the region's width each, and lie as far from the region, so that the tails of
-    a signal are not in them. The F-test behind the cut begins with the parameters of the inclusive fit.
+    The template's background is normalised to the fit of the sidebands before the cut, and corrected by the
+    closure beside the signal region: see `template_count`. The F-test behind the cut begins with the
+    parameters of the inclusive fit.
 
     Parameters
     ----------
@@ -109,14 +108,9 @@ def examine_cut(
     checked_points([working_point], len(np.asarray(template_efficiency)))
     passed = passes(efficiency, working_point)
     inside = region.contains(m)
-    closure, systematic = _closure(m, passed, working_point, region)
-    count = template_count(
-        passed[inside],
-        passes(template_efficiency, working_point),
-        inclusive.count.background,
-        inclusive.count.background_error,
-        systematic,
-    )
+    before = inclusive.count
+    template = passes(template_efficiency, working_point)
+    count = template_count(m, passed, template, region, before.background, before.background_error)
     found = search_spectrum(m[passed], edges, region, settings, inclusive.parameters)
     signal = background = share = shaped = None
     if label is not None:
@@ -126,7 +120,17 @@ def examine_cut(
         share = signal / total if total else None
         known_background = np.asarray(label) == 0
         shaped = _sculpting(m, passed, known_background, edges, region, inclusive.parameters, settings)
-    return Cut(working_point, found, count, count.significance(), closure, signal, background, share, shaped)
+    return Cut(
+        working_point,
+        found,
+        count,
+        count.significance(),
+        count.closure.ratio,
+        signal,
+        background,
+        share,
+        shaped,
+    )
 
 
 def _sculpting(
@@ -142,23 +146,6 @@ def _sculpting(
     if after.counts.sum() < _LEAST_SCULPTED:
         return None
     return sculpting(before, after, region, settings.energy, first)
-
-
-def _closure(
-    m: Array, passed: NDArray[np.bool_], working_point: float, region: SignalRegion
-) -> tuple[float, float]:
-    """Mean of the relative efficiencies in both strips, and how far from 1 it may truly be."""
-    ratios, variances = [], []
-    step = 0.5 * region.width
-    for low in (region.low - 2 * step, region.high + step):
-        strip = (m >= low) & (m < low + step)
-        n, k = int(strip.sum()), int(passed[strip].sum())
-        if n == 0:
-            return float("nan"), 0.0
-        ratios.append(k / n / working_point)
-        variances.append(max(k, 1) / (n * working_point) ** 2)
-    ratio, variance = float(np.mean(ratios)), float(np.sum(variances)) / 4
-    return ratio, float(np.sqrt(max((ratio - 1) ** 2 - variance, variance)))
 
 
 def examine_cuts(
