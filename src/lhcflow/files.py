@@ -17,9 +17,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import IO, TYPE_CHECKING, Any, Self
 
 from .errors import InputError, RunError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
@@ -156,6 +159,27 @@ def read_toml(path: str | os.PathLike[str]) -> dict[str, Any]:
         raise InputError(f"can't read {path}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not TOML: {error}") from None
+
+
+def read_arrays(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
+    """Read all arrays of an npz file; none may hold Python objects.
+
+    Raises
+    ------
+    InputError
+        If the file is missing or damaged.
+    """
+    import numpy as np
+
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except OSError as error:
+        raise InputError(f"can't read {path}: {error.strerror or error}") from None
+    except MemoryError:
+        raise InputError(f"{path} does not fit into the memory, or is damaged") from None
+    except Exception as error:  # numpy, zipfile and zlib have a dozen of them for damaged files
+        raise InputError(f"{path} is not a readable npz file: {' '.join(str(error).split())}") from None
 
 
 def content_hash(path: str | os.PathLike[str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import cached_property
 from types import TracebackType
 from typing import Any
 
@@ -44,7 +45,6 @@ class ShowerFile:
     Attributes
     ----------
     geometry : of the showers.
-    description : of the file: its own attributes, such as the physics list.
 
     Raises
     ------
@@ -84,7 +84,6 @@ class ShowerFile:
             if self._length == 0:
                 raise InputError("it holds no showers")
             self._check_shapes()
-            self.description = {k: _text(v) for k, v in self._file.attrs.items()}
         except (InputError, *DAMAGE) as error:
             self._file.close()
             damaged = "" if isinstance(error, InputError) else "it is damaged, "
@@ -100,6 +99,14 @@ class ShowerFile:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    @cached_property
+    def description(self) -> dict[str, str]:
+        """The file's own attributes, such as the physics list; read when they are asked for."""
+        try:
+            return {k: _text(v) for k, v in self._file.attrs.items()}
+        except DAMAGE as error:
+            raise InputError(f"{self.path}: its attributes are damaged, {one_line(error)}") from None
 
     def close(self) -> None:
         """Close the file."""
@@ -143,7 +150,8 @@ class ShowerFile:
 
     def _fill(self, target: np.ndarray, source: h5py.Dataset, rows: slice) -> None:
         try:
-            target[...] = source[rows].reshape(target.shape)
+            with np.errstate(over="ignore"):  # what is too large for float32 is refused as infinite
+                target[...] = source[rows].reshape(target.shape)
         except DAMAGE:
             raise InputError(
                 f"{self.path}: {_name(source)} can't be read, the file is truncated or damaged: make it again"
@@ -358,4 +366,4 @@ def _name(dataset: h5py.Dataset) -> str:
 
 
 def _text(value: Any) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)

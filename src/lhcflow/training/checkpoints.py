@@ -53,7 +53,10 @@ def load_checkpoint(path: str | os.PathLike[str], **parts: Any) -> dict[str, Any
         If the file is missing, is no checkpoint, or lacks one of ``parts``.
     """
     tensors, tree = read_tensors(path, "checkpoint", "tree")
-    states = {name: _unpack(node, tensors) for name, node in tree.items()}
+    try:
+        states = {name: _unpack(node, tensors) for name, node in tree.items()}
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, RecursionError):
+        raise InputError(f"the checkpoint {path} is damaged: start the training anew") from None
     for name, part in parts.items():
         if name not in states:
             raise InputError(f"the checkpoint {path} holds no {name!r}; it holds {', '.join(states)}")

@@ -18,7 +18,7 @@ import numpy as np
 
 from ...arguments import whole
 from ...errors import InputError, RunError
-from ...files import RunDirectory
+from ...files import RunDirectory, read_arrays
 from ..datasets import ShowerWriter
 from ..geometries import geometry
 from ..showers import Showers
@@ -224,10 +224,16 @@ def _merge(tasks: list[dict], target: Path, card: dict) -> Simulation:
     description["simulation"] = _WORDS[card["physics"]]
     with ShowerWriter(target, calogan, description) as file:
         for task in tasks:
-            with np.load(task["path"]) as block:
+            try:
+                block = read_arrays(task["path"])
                 energy = block["energy"].astype(np.float32)
                 file.append(Showers(calogan, energy, block["voxels"], block["overflow"]))
-                seconds.append(float(block["seconds"].sum()))
-                energies.append(block["energy"])
+            except (InputError, KeyError):
+                Path(task["path"]).unlink(missing_ok=True)
+                raise RunError(
+                    f"block {task['block']} was damaged and is removed: --resume makes it again"
+                ) from None
+            seconds.append(float(block["seconds"].sum()))
+            energies.append(block["energy"])
     mean = float(np.concatenate(energies).mean())
     return Simulation(card["showers"], _WORDS[card["physics"]], sum(seconds), mean)
