@@ -10,9 +10,10 @@ from numpy.typing import ArrayLike
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 
+from .arrays import checked
 from .crossfit import fold_numbers
 from .density import ConditionalDensity
-from .detectors.base import MIN_SIDEBAND, Detector, checked
+from .detectors.base import MIN_SIDEBAND, Detector
 from .detectors.generative import GenerativeDetector
 from .limits import Limits
 from .regions import SignalRegion

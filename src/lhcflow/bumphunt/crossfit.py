@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
 
+from ..classifiers.ensemble import one_column
 from ..errors import InputError
-from .detectors.base import Detector, checked
+from .arrays import checked
+from .detectors.base import Detector
 
 Array = NDArray[np.float64]
 
@@ -70,7 +72,7 @@ def cross_fit(
     ones = list(detector) if isinstance(detector, Sequence) else [detector] * folds
     if len(ones) != folds:
         raise InputError(f"{folds} folds need as many detectors, got {len(ones)}")
-    y = None if labels is None else np.asarray(labels)
+    y = None if labels is None else np.asarray(one_column(labels))
     fold = fold_numbers(len(m), folds, seed)
     pure = None if background is None else checked(*background)
     pure_fold = None if pure is None else fold_numbers(len(pure[1]), folds, seed, 1)

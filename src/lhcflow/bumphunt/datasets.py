@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import hdf5
+from ..classifiers.ensemble import one_column
 from ..errors import InputError
 from .features import FEATURES, JetColumns, jet_features, required_columns
 from .placeholders import check_features, check_jets
@@ -264,11 +265,6 @@ def write_hdf5(
             if column is not None:
                 file.create_dataset(name, data=column, compression="gzip", shuffle=True, chunks=True)
         file.attrs.update({"layout": layout, **layout_attributes, **(attributes or {})})
-
-
-def one_column(values: NDArray[Any]) -> NDArray[Any]:
-    """One number per event (n,) from (n,) or from a column (n, 1)."""
-    return values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
 
 
 def _read(file: Any, path: str, features: Sequence[str] | None, key: str | None) -> Events:

@@ -13,9 +13,11 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 from torch import Tensor
 
+from ..classifiers.ensemble import one_column
 from ..errors import InputError
 from ..flows import AutoregressiveAffine, Bijection, Flow, Permutation, StandardNormal, coupling_spline
 from ..training import Graphed, History, distributed, fit, negative_log_likelihood
+from .arrays import checked
 from .limits import Limits
 from .preprocessing import Preprocessing
 
@@ -118,7 +120,7 @@ class ConditionalDensity(BaseEstimator):
         """
         if self.members < 1:
             raise InputError(f"members must be >= 1, got {self.members}")
-        X, m = np.asarray(X, float), np.asarray(m, float)
+        X, m = checked(X, m)
         if self.start is None:
             self.limits_ = Limits(X, m) if limits is None else limits
             self.preprocessing_ = Preprocessing(X, m, self.limits_)
@@ -180,8 +182,8 @@ class ConditionalDensity(BaseEstimator):
 
     def log_prob(self, X: ArrayLike, m: ArrayLike) -> Array:
         """``log p(x | m)`` (n,); -inf beyond the limits of the features."""
-        m = np.asarray(m, float)
-        z, log_det = self.preprocessing_.forward(np.asarray(X, float), m)
+        X, m = checked(X, m)
+        z, log_det = self.preprocessing_.forward(X, m)
         inside = log_det > -np.inf  # beyond, a flow may give NaN
         log_det[inside] += self.latent_log_prob(z[inside], m[inside])
         return log_det
@@ -193,16 +195,17 @@ class ConditionalDensity(BaseEstimator):
 
     def transform(self, X: ArrayLike, m: ArrayLike) -> Array:
         """Map features to latent variables (n, features) of the first member, normal where it is right."""
-        z, _ = self.preprocessing_.forward(np.asarray(X, float), np.asarray(m, float))
+        X, m = checked(X, m)
+        z, _ = self.preprocessing_.forward(X, m)
         return self._in_chunks(lambda z, c: self.flows_[0](z, c)[0], z, m)
 
     def inverse_transform(self, latent: ArrayLike, m: ArrayLike) -> Array:
         """Map latent variables (n, features) of the first member to features (n, features)."""
-        return self._generate(self.flows_[0], np.asarray(latent, float), np.asarray(m, float))
+        return self._generate(self.flows_[0], *checked(latent, m))
 
     def sample(self, m: ArrayLike, rng: np.random.Generator) -> Array:
         """Draw features (n, features), one row for each mass of ``m`` (n,)."""
-        m = np.asarray(m, float)
+        m = np.asarray(one_column(m), float)
         latent = rng.standard_normal((len(m), self.flows_[0].dim))
         member = rng.integers(len(self.flows_), size=len(m))
         X = np.empty_like(latent)

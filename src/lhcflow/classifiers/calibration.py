@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InputError
+from .ensemble import one_column
 
 Array = NDArray[np.float64]
 
@@ -57,7 +58,7 @@ def auc_error(score: ArrayLike, label: ArrayLike) -> float:
 
 def cross_entropy(probability: ArrayLike, label: ArrayLike) -> float:
     """Mean binary cross entropy in nats of ``probability`` (n,) for ``label`` (n,), 0 or 1."""
-    p, positive = _checked(probability, label)
+    p, positive = _checked(probability, label, "probabilities", probability=True)
     with np.errstate(divide="ignore"):
         return float(-np.log(np.where(positive, p, 1.0 - p)).mean())
 
@@ -73,7 +74,7 @@ def jensen_shannon(probability: ArrayLike, label: ArrayLike) -> float:
 
 def jensen_shannon_error(probability: ArrayLike, label: ArrayLike) -> float:
     """Standard error of `jensen_shannon` from the finite number of events: that of a mean of logarithms."""
-    p, positive = _checked(probability, label)
+    p, positive = _checked(probability, label, "probabilities", probability=True)
     with np.errstate(divide="ignore"):
         bits = np.log2(np.where(positive, p, 1.0 - p))
     parts = (bits[positive], bits[~positive])
@@ -115,7 +116,7 @@ def calibrate(score: ArrayLike, label: ArrayLike) -> Calibration:
     from sklearn.isotonic import IsotonicRegression
     from sklearn.linear_model import LogisticRegression
 
-    score, positive = _checked(score, label)
+    score, positive = _checked(score, label, probability=True)
     isotonic = IsotonicRegression(y_min=_EDGE, y_max=1.0 - _EDGE, out_of_bounds="clip")
     isotonic.fit(score, positive.astype(float))
     x = _logit(score)
@@ -141,7 +142,7 @@ class Reliability:
 
 def reliability(probability: ArrayLike, label: ArrayLike, bins: int = 10) -> Reliability:
     """The calibration curve in ``bins`` equal bins of the predicted probability; empty ones are left out."""
-    p, positive = _checked(probability, label)
+    p, positive = _checked(probability, label, "probabilities", probability=True)
     place = np.clip((p * bins).astype(int), 0, bins - 1)
     count = np.bincount(place, minlength=bins)
     used = count > 0
@@ -156,12 +157,23 @@ def _logit(score: Array) -> Array:
     return np.log(p) - np.log1p(-p)
 
 
-def _checked(score: ArrayLike, label: ArrayLike) -> tuple[Array, NDArray[np.bool_]]:
-    score, label = np.asarray(score, float), np.asarray(label)
+def _checked(
+    score: ArrayLike, label: ArrayLike, what: str = "scores", probability: bool = False
+) -> tuple[Array, NDArray[np.bool_]]:
+    """Scores and labels, (n,) or (n, 1), as (n,); with ``probability`` the scores must be between 0 and 1."""
+    try:
+        score = np.asarray(one_column(score), float)
+    except (TypeError, ValueError):
+        raise InputError(f"{what} must be numbers") from None
+    label = np.asarray(one_column(label))
     if score.ndim != 1 or score.shape != label.shape:
-        raise InputError(f"scores and labels need one shape (n,), got {score.shape} and {label.shape}")
+        raise InputError(f"{what} and labels need one shape (n,), got {score.shape} and {label.shape}")
     if not np.isfinite(score).all():
-        raise InputError("scores must be finite")
+        raise InputError(f"{what} must be finite")
+    if probability and len(score) and not (score.min() >= 0 and score.max() <= 1):
+        raise InputError(
+            f"{what} must be between 0 and 1, got {score.min():.4g} to {score.max():.4g}: apply a sigmoid"
+        )
     positive = label == 1
     if not (positive | (label == 0)).all() or positive.all() or not positive.any():
         raise InputError("labels must be 0 and 1, and both must be there")

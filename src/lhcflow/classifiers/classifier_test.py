@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, cast
 
 import numpy as np
 import torch
@@ -71,6 +71,10 @@ class Recipe:
     split: tuple[float, float, float] = (0.6, 0.2, 0.2)
     patience: int | None = None
     mixed: bool = True
+
+    def __post_init__(self) -> None:
+        if len(self.split) != 3 or min(self.split) <= 0 or abs(sum(self.split) - 1) > 1e-6:
+            raise InputError(f"a split needs three positive shares with the sum 1, got {self.split}")
 
 
 CALOFLOW = Recipe("caloflow", (512, 512, 512), 1e-3, 1000, 150)
@@ -323,18 +327,26 @@ def error_of(values: Array, errors: Array) -> float:
 
 
 def as_rows(sample: Sample) -> Rows:
-    """A sample as :class:`Rows`; arrays are not copied."""
-    if isinstance(sample, np.ndarray | Tensor):
-        return _ArrayRows(torch.as_tensor(sample))
-    return sample
+    """A sample as `Rows`; arrays are not copied."""
+    if hasattr(sample, "rows"):
+        return cast(Rows, sample)
+    if not isinstance(sample, Tensor):
+        try:
+            sample = torch.from_numpy(np.ascontiguousarray(np.asarray(sample)))
+        except (TypeError, ValueError):
+            raise InputError("a sample of the classifier test must be an array (n, dim) of numbers") from None
+    return _ArrayRows(sample)
 
 
 class _ArrayRows:
     def __init__(self, values: Tensor) -> None:
         if values.ndim != 2:
             raise InputError(f"a sample needs shape (n, dim), got {tuple(values.shape)}")
-        if not bool(torch.isfinite(values).all()):
-            raise InputError("a sample of the classifier test holds NaN or infinity")
+        if not values.is_floating_point():
+            values = values.float()
+        # Inputs are float32.
+        if not bool((values.abs() <= torch.finfo(torch.float32).max).all()):
+            raise InputError("a sample of the classifier test holds NaN, infinity or numbers beyond 3e38")
         self.values = values
         self.dim = values.shape[1]
 

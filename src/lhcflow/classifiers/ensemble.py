@@ -36,13 +36,17 @@ class Ensemble(ClassifierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X, y : features (n, features) and classes (n,), of which there are two.
-        sample_weight : (n,), not negative; scaled to mean 1. To balance the classes, see :func:`balanced`.
+        X, y : arrays
+            Features (n, features), and classes (n,), of which there are two. scikit-learn takes a column
+            (n, 1) too, with a warning.
+        sample_weight : array or None
+            (n,) or (n, 1), not negative; scaled to mean 1. To balance the classes, see `balanced`.
 
         Raises
         ------
         InputError
-            If shapes do not fit, values are not finite, or there are not two classes of two events or more.
+            If shapes do not fit, values are not finite, there are not two classes of two events or more, or
+            all weights of a class are 0.
         """
         X_, y_ = _validated(self, X, y=y)
         classes, codes, counts = np.unique(y_, return_inverse=True, return_counts=True)
@@ -53,9 +57,12 @@ class Ensemble(ClassifierMixin, BaseEstimator):
             )
         if counts.min() < 2:
             raise InputError(f"a classifier needs two events per class or more, got {counts.min()}")
-        weights = np.ones(len(X_)) if sample_weight is None else np.asarray(sample_weight, float)
+        weights = np.ones(len(X_)) if sample_weight is None else _weights(sample_weight)
         if weights.shape != y_.shape or not np.all(weights >= 0) or not 0 < weights.sum() < np.inf:
             raise InputError("sample_weight needs shape (n,), finite values >= 0 and not all of them zero")
+        for value, sum_ in zip(classes, np.bincount(codes, weights), strict=True):
+            if not sum_ > 0:
+                raise InputError(f"all events of the class {value!r} have the weight 0")
         self.classes_ = classes
         self._fit(X_, codes.astype(np.int64), weights / weights.mean())
         return self
@@ -85,12 +92,60 @@ class Ensemble(ClassifierMixin, BaseEstimator):
 
 
 def balanced(y: ArrayLike, sample_weight: ArrayLike | None = None) -> Array:
-    """Weights (n,) with which both classes of ``y`` (n,) have the same sum, n / 2."""
-    y = np.asarray(y)
-    weights = np.ones(len(y)) if sample_weight is None else np.array(sample_weight, float)
+    """Weights (n,) with which both classes of ``y`` have the same sum, n / 2.
+
+    Parameters
+    ----------
+    y : array
+        Classes (n,) or (n, 1), 0 or 1.
+    sample_weight : array or None
+        Weights (n,) or (n, 1) to begin with, not negative; 1 if not given.
+
+    Raises
+    ------
+    InputError
+        If shapes do not fit, or if ``y`` has other values, or a class has no weight.
+    """
+    y = np.asarray(one_column(y))
+    weights = np.ones(len(y)) if sample_weight is None else _weights(sample_weight).copy()
+    if y.ndim != 1 or weights.shape != y.shape or not np.isin(y, (0, 1)).all():
+        raise InputError(
+            f"balancing needs classes 0 and 1 and weights (n,), got {y.shape} and {weights.shape}"
+        )
+    if not (np.all(weights >= 0) and np.isfinite(weights).all()):
+        raise InputError("weights must be finite and not negative")
     for value in (0, 1):
-        weights[y == value] *= 0.5 * len(y) / weights[y == value].sum()
+        total = weights[y == value].sum()
+        if not total > 0:
+            raise InputError(f"no event of the class {value} has a weight: there is nothing to balance")
+        weights[y == value] *= 0.5 * len(y) / total
     return weights
+
+
+def one_column(values: ArrayLike) -> Any:
+    """One entry per event (n,) from (n,) or from a column (n, 1); anything else as it is.
+
+    Two arrays (n,) and (n, 1) would combine to (n, n) without a word.
+
+    Examples
+    --------
+    >>> one_column(np.ones((3, 1))).shape
+    (3,)
+    """
+    shape = getattr(values, "shape", None)
+    if shape is None and isinstance(values, list | tuple):
+        values = np.asarray(values)
+        shape = values.shape
+    if shape is not None and len(shape) == 2 and shape[1] == 1:
+        return np.asarray(values)[:, 0]
+    return values
+
+
+def _weights(values: ArrayLike) -> Array:
+    try:
+        return np.asarray(one_column(values), float)
+    except (TypeError, ValueError):
+        raise InputError("weights must be numbers") from None
 
 
 def member_seeds(seed: int, members: int) -> list[int]:

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InputError
 from .classifier_test import CALOFLOW, Recipe, Sample, as_rows, scores, train_classifier
+from .ensemble import one_column
 
 Array = NDArray[np.float64]
 
@@ -44,14 +45,14 @@ class Reweighting:
 
 
 def effective_sample_size(weights: ArrayLike) -> float:
-    """Kish's effective sample size of ``weights`` (n,).
+    """Kish's effective sample size of ``weights``, (n,) or (n, 1).
 
     Examples
     --------
     >>> effective_sample_size([1.0, 1.0, 0.0, 0.0])
     2.0
     """
-    w = np.asarray(weights, float)
+    w = np.asarray(one_column(weights), float)
     if w.ndim != 1 or not np.isfinite(w).all() or not (square := float((w**2).sum())) > 0:
         raise InputError("weights need shape (n,), finite values, and not all of them 0")
     return float(w.sum() ** 2 / square)

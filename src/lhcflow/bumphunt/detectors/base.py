@@ -11,8 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, clone
 
 from ...classifiers import TreeEnsemble
-from ...classifiers.ensemble import Ensemble, NotTrainedError, balanced
+from ...classifiers.ensemble import Ensemble, NotTrainedError, balanced, one_column
 from ...errors import InputError
+from ..arrays import checked
 from ..regions import SignalRegion
 
 Array = NDArray[np.float64]
@@ -80,7 +81,7 @@ class Detector(BaseEstimator):
                 f"the signal region {region.low:g} to {region.high:g} TeV holds {n} events,"
                 f" training needs {MIN_REGION}: widen it, or check the unit of m"
             )
-        y = None if labels is None else np.asarray(labels)
+        y = None if labels is None else np.asarray(one_column(labels))
         if y is not None and (y.shape != m.shape or not np.isin(y, (0, 1)).all()):
             raise InputError(f"labels need shape ({len(m)},) and values 0 or 1")
         reference = None if background is None else checked(*background)
@@ -113,7 +114,7 @@ class Detector(BaseEstimator):
         """
         X, m = self._checked(X, m)
         held = None if background is None else self._checked(*background)
-        return self._reference(X, m, None if labels is None else np.asarray(labels), held, seed)
+        return self._reference(X, m, None if labels is None else np.asarray(one_column(labels)), held, seed)
 
     def _fit(self, data: Training) -> None:
         raise NotImplementedError
@@ -189,19 +190,3 @@ class ClassifierDetector(Detector):
 
     def _inputs(self, X: Array, m: Array) -> Array:
         return np.column_stack([X, m]) if self.use_mass else X
-
-
-def checked(X: ArrayLike, m: ArrayLike) -> tuple[Array, Array]:
-    """Features (n, features) and masses (n,) as float64 arrays; InputError unless they are finite."""
-    try:
-        X, m = np.asarray(X, float), np.asarray(m, float)
-    except (TypeError, ValueError):
-        raise InputError("X and m must be arrays of numbers") from None
-    if X.ndim != 2 or X.shape[1] < 1 or m.shape != X.shape[:1]:
-        raise InputError(f"need features X (n, features) and mass m (n,), got shapes {X.shape} and {m.shape}")
-    for name, bad in (("X", ~np.isfinite(X).all(1)), ("m", ~np.isfinite(m))):
-        if bad.any():
-            raise InputError(
-                f"{name} holds NaN or infinity in {int(bad.sum())} of {len(m)} rows: remove them"
-            )
-    return X, m

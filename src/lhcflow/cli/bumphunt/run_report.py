@@ -231,8 +231,8 @@ def _fits(results: Results) -> Section:
             Table(
                 ["method", "cut", "parameters", "chi2/ndf", "p", "F-test"],
                 rows,
-                f"Dijet function in the sidebands, {_range(results['fit_range'])}, bins joined to at least ten "
-                "expected events. F-test: number of parameters (chi2/ndf, chance of the improvement).",
+                f"Dijet function in the sidebands, {_range(results['fit_range'])}, bins joined to at least "
+                "ten expected events. F-test: number of parameters (chi2/ndf, chance of the improvement).",
             )
         ],
     )
