@@ -315,7 +315,7 @@ def test_pythia_showers_events_with_a_resonance(tmp_path):
         "alpha_s": 0.118,
     }
     path = tmp_path / "w.lhe"
-    write_lhe(path, [events], beams=((2212, 7000.0), (2212, 7000.0)), unweighted=True, **common)
+    write_lhe(path, [events], beams=((2212, 7000.0), (2212, 7000.0)), **common)
     first, *_ = pylhe.LHEFile.fromfile(str(path)).events
     assert first.eventinfo.aqcd == pytest.approx(events.alpha_s[0])
     assert [p.id for p in first.particles[2:5]] == [24, -11, 12]

@@ -10,6 +10,7 @@ import pytest
 
 from lhcflow import InputError
 from lhcflow.processes import Cuts, EnergyScan, EventGenerator, Events, GaussianSpread, write_lhe
+from lhcflow.processes.masses import MASSES
 
 
 @pytest.fixture(scope="module")
@@ -53,8 +54,8 @@ def test_pylhe_reads_back(generator, path):
             before = sum(getattr(p, component) for p in incoming)
             assert sum(getattr(p, component) for p in outgoing) == pytest.approx(before, abs=1e-12)
         for p in event.particles:
-            assert p.m == 0
-            assert p.e**2 - p.px**2 - p.py**2 - p.pz**2 == pytest.approx(0, abs=1e-11)
+            assert p.m == (MASSES.get(abs(p.id), 0) if p.status == 1 else 0)
+            assert p.e**2 - p.px**2 - p.py**2 - p.pz**2 == pytest.approx(p.m**2, abs=1e-11)
     assert total / 500 == pytest.approx(generator.result.mean, rel=1e-9)
 
 
@@ -71,7 +72,7 @@ def test_round_trip_of_doubles(tmp_path):
     momenta = rng.normal(size=(3, 5, 4)) * 10.0 ** rng.integers(-3, 4, (3, 5, 4))
     events = Events(momenta, np.full((3, 5), 21), np.zeros((3, 5, 2), int), np.ones(3), np.ones(3))
     common = {"beams": ((11, 1.0), (-11, 1.0)), "cross_section": 1.0, "error": 0.1, "max_weight": 1.0}
-    write_lhe(tmp_path / "a.lhe", [events], **common, unweighted=True, alpha=0.1, alpha_s=0.1)
+    write_lhe(tmp_path / "a.lhe", [events], **common, alpha=0.1, alpha_s=0.1)
     read = list(pylhe.LHEFile.fromfile(str(tmp_path / "a.lhe")).events)
     back = np.array([[[p.e, p.px, p.py, p.pz] for p in event.particles] for event in read])
     np.testing.assert_array_equal(back, momenta)
@@ -90,14 +91,14 @@ def test_overweight_events_are_announced(tmp_path):
     made.integrate(50_000)
     made.write_lhe(tmp_path / "a.lhe", 500, overweight=0.2)
     file = pylhe.LHEFile.fromfile(str(tmp_path / "a.lhe"))
-    assert file.init.initInfo.weightingStrategy == 4
+    assert file.init.initInfo.weightingStrategy == -4
     weights = [event.eventinfo.weight for event in file.events]
     assert np.mean(weights) == pytest.approx(made.result.mean, rel=1e-9)
     assert max(weights) == pytest.approx(file.init.procInfo[0].unitWeight, rel=1e-9)
 
 
 def test_interrupted_file_is_absent(generator, tmp_path):
-    (tmp_path / "old.lhe").write_text("kept")
+    (tmp_path / "old.lhe").write_text("<LesHouchesEvents>")
 
     def stop(done, n):
         raise KeyboardInterrupt
@@ -106,7 +107,7 @@ def test_interrupted_file_is_absent(generator, tmp_path):
         with pytest.raises(KeyboardInterrupt):
             generator.write_lhe(tmp_path / name, 30, progress=stop)
     assert [p.name for p in tmp_path.iterdir()] == ["old.lhe"]
-    assert (tmp_path / "old.lhe").read_text() == "kept"
+    assert (tmp_path / "old.lhe").read_text() == "<LesHouchesEvents>"
 
 
 def test_bad_paths(generator, tmp_path):

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from math import atan, inf
+from numbers import Real
 from typing import Protocol
 
 import numpy as np
@@ -30,8 +31,9 @@ class Beams(Protocol):
         ...
 
 
-def _check_energy(name: str, value: float) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < inf:
+def check_energy(name: str, value: object) -> None:
+    """Refuse what is no positive number of GeV (InputError); `name` stands in the message."""
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 < float(value) < inf:
         raise InputError(f"{name} must be a positive number of GeV, got {value!r}")
 
 
@@ -42,7 +44,7 @@ class FixedEnergy:
     energy: float
 
     def __post_init__(self) -> None:
-        _check_energy("the energy", self.energy)
+        check_energy("the energy", self.energy)
 
     @property
     def dim(self) -> int:
@@ -73,8 +75,8 @@ class GaussianSpread:
     spread: float
 
     def __post_init__(self) -> None:
-        _check_energy("the energy", self.energy)
-        if not 0 < self.spread <= 0.1:
+        check_energy("the energy", self.energy)
+        if isinstance(self.spread, bool) or not isinstance(self.spread, Real) or not 0 < self.spread <= 0.1:
             raise InputError(f"the relative energy spread must be in (0, 0.1], got {self.spread!r}")
 
     @property
@@ -107,7 +109,7 @@ class EnergyScan:
 
     def __post_init__(self) -> None:
         for name in ("lowest", "highest", "mass", "width"):
-            _check_energy(f"{name} of the energy scan", getattr(self, name))
+            check_energy(f"{name} of the energy scan", getattr(self, name))
         if self.lowest >= self.highest:
             raise InputError(f"the energy scan is empty: {self.lowest:g} to {self.highest:g} GeV")
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from itertools import combinations
 from math import inf, sqrt
+from numbers import Real
 
 import numpy as np
 
@@ -40,8 +41,25 @@ class Cuts:
         for name, value in asdict(self).items():
             if value is None:
                 continue
-            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < inf:
+            if isinstance(value, bool) or not isinstance(value, Real) or not 0 < float(value) < inf:
                 raise InputError(f"the cut {name} must be a positive number, got {value!r}")
+
+    @classmethod
+    def of(cls, cuts: "Cuts | Mapping[str, float] | None") -> "Cuts":
+        """Cuts from a mapping of their names; None gives the default.
+
+        Raises
+        ------
+        InputError
+            It is neither a mapping nor `Cuts`, or has other names.
+        """
+        if cuts is None:
+            return cls()
+        if isinstance(cuts, cls):
+            return cuts
+        if not isinstance(cuts, Mapping):
+            raise InputError(f"cuts are given as Cuts(durham=0.01) or as a dict, got {type(cuts).__name__}")
+        return cls.from_card(cuts)
 
     @classmethod
     def from_card(cls, card: Mapping[str, float]) -> "Cuts":
@@ -84,8 +102,8 @@ class Cuts:
 
     def min_invariant(self, sqrt_s: float) -> float:
         """A lower bound of s_ij / s that the cuts imply for massless particles at energy `sqrt_s`."""
-        mass = self.min_mass or 0.0
-        return max(self.durham or 0.0, self.jade or 0.0, (mass / sqrt_s) ** 2)
+        durham, jade, mass = (0.0 if v is None else v for v in (self.durham, self.jade, self.min_mass))
+        return max(durham, jade, (mass / sqrt_s) ** 2)
 
     def dalitz_range(self, y: np.ndarray, sqrt_s: float) -> tuple[np.ndarray, np.ndarray]:
         """The range of s_13 / s left to three massless particles with s_23 / s = `y`.
@@ -102,7 +120,8 @@ class Cuts:
         low, high : arrays (n,)
             What passes is the interval between them; low > 0, and none passes where high <= low.
         """
-        bound = max(self.jade or 0.0, (self.min_mass or 0.0) ** 2 / sqrt_s**2, 1e-12)
+        jade, mass = (0.0 if v is None else v for v in (self.jade, self.min_mass))
+        bound = max(jade, mass**2 / sqrt_s**2, 1e-12)
         low = np.where(y > bound * (1 - 1e-9), bound, np.inf)
         high = 1 - y - bound
         if self.durham is not None:

@@ -1,6 +1,6 @@
 """Parton-level events as arrays, with flavours and colour flow."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -28,6 +28,8 @@ class Events:
         The strong coupling of each event, where it runs.
     resonance : (PDG number, positions), optional
         A boson that two of the outgoing particles come from.
+    masses : array (n, particles), optional
+        GeV; all are massless if None. See `lhcflow.processes.masses.with_masses`.
     """
 
     momenta: np.ndarray
@@ -37,9 +39,25 @@ class Events:
     scale: np.ndarray
     alpha_s: np.ndarray | None = None
     resonance: tuple[int, tuple[int, int]] | None = None
+    masses: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.momenta)
+
+    def __getitem__(self, rows: slice) -> "Events":
+        """Some of the events, `rows` being a slice."""
+        changed = {name: value[rows] for name, value in vars(self).items() if isinstance(value, np.ndarray)}
+        return replace(self, **changed)
+
+
+def joined(parts: "list[Events]") -> Events:
+    """Batches of events of one process as one."""
+    changed = {
+        name: np.concatenate([getattr(part, name) for part in parts])
+        for name, value in vars(parts[0]).items()
+        if isinstance(value, np.ndarray)
+    }
+    return replace(parts[0], **changed)
 
 
 def assign_flavours(

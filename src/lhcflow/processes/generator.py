@@ -3,37 +3,43 @@
 from __future__ import annotations
 
 import copy
+import gzip
+import io
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from numbers import Real
 from pathlib import Path
 from typing import Any, Literal, Protocol, Self
 
 import numpy as np
 
 from ..errors import InputError, RunError
-from ..files import write_json
+from ..files import plain, write_json
 from ..integration import Categories, Result
-from ..integration.blocks import unweight_in_blocks
+from ..integration.blocks import GROUP, Plan, UnweightedBlocks, child, unweighted_blocks
 from ..integration.flow_settings import FlowSettings
 from ..integration.integrator import Integrator
 from ..integration.sampler import Sampler
-from ..integration.unweighting import Efficiency, UnweightedPoints
+from ..integration.unweighting import Efficiency
 from .bare import integrate_bare
 from .beam import Beams
 from .cuts import Cuts
-from .events import Events
+from .events import Events, joined
 from .hadronic import DEFAULT_PDF, DEFAULT_SCALE, HadronicCrossSection
 from .integrand import CrossSection
 from .jet_cuts import JetCuts
-from .lhe import write_lhe
+from .lhe import check_name, write_events, write_lhe
+from .masses import with_masses
 from .pdf import Pdf
 from .process import Process
+from .providers import described
+from .subprocesses import of_protons
 
 Method = Literal["auto", "vegas", "flow", "bare"]
-BATCH = 20_000
 ENERGY = 91.188, 14000.0  # of lepton and proton colliders, GeV
 
 
@@ -93,8 +99,8 @@ class EventGenerator:
     settings : FlowSettings, optional
         The flow and its training; by default those of the cross section, see :mod:`.flow_settings`.
     device : str, optional
-        Where the flow is fitted, instead of that of `settings`: "cpu", "cuda", or "auto" for a GPU if there
-        is one.
+        Where the flow is fitted, instead of that of `settings`: "cpu", "cuda" (or "gpu"), or "auto" for a
+        GPU if there is one.
     pdf, scale : of processes with protons, see :class:`HadronicCrossSection`.
 
     Examples
@@ -111,7 +117,7 @@ class EventGenerator:
         self,
         process: str | Process | DifferentialCrossSection,
         energy: float | Beams | None = None,
-        cuts: Cuts | JetCuts | None = None,
+        cuts: Cuts | JetCuts | Mapping[str, float] | None = None,
         phase_space: str = "channels",
         method: Method = "auto",
         seed: int = 0,
@@ -119,16 +125,18 @@ class EventGenerator:
         channel_weights: list[float] | None = None,
         settings: FlowSettings | None = None,
         *,
-        pdf: str | Pdf | None = None,
+        pdf: str | os.PathLike[str] | Pdf | None = None,
         scale: str | float | None = None,
         device: str | None = None,
     ) -> None:
         if method not in ("auto", "vegas", "flow", "bare"):
             raise InputError(f"method must be 'auto', 'vegas', 'flow' or 'bare', got {method!r}")
-        if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
             raise InputError(f"the seed must be an integer >= 0, got {seed!r}")
         self.method: Method = method
-        self.seed = seed
+        self.seed = seed = int(seed)
+        if device is not None:
+            device = _device(device)
         setup, sampling, self._event_seed = np.random.SeedSequence(seed).spawn(3)
         self._sampling_seed = int(sampling.generate_state(1)[0])
         if isinstance(process, str | Process):
@@ -146,8 +154,8 @@ class EventGenerator:
         self.setup_seconds = time.perf_counter() - start
         #: The integrand on the unit cube, in pb.
         self.cross_section: DifferentialCrossSection = f
-        settings = settings or f.flow_settings
-        self._settings = replace(settings, device=device or settings.device)
+        settings = f.flow_settings if settings is None else settings
+        self._settings = replace(settings, device=_device(settings.device) if device is None else device)
         self._result: Result | None = None
 
     def with_method(self, method: Method) -> EventGenerator:
@@ -176,7 +184,15 @@ class EventGenerator:
         f = self.cross_section
         weights = None if f.weights is None else f.weights.tolist()
         card = {**f.card(), "method": self.method, "seed": self.seed}
-        return card | ({"channel_weights": weights} if weights else {})
+        if weights is not None:
+            card["channel_weights"] = weights
+        if self.method in ("flow", "auto"):
+            card["flow"] = {
+                name: described(value) if callable(value) else plain(value)
+                for name, value in vars(self._settings).items()
+                if value is not None
+            }
+        return card
 
     def integrate(self, calls: int = 200_000, rtol: float | None = None, **options: Any) -> Result:
         """Integrate the cross section and train the sampler.
@@ -215,6 +231,11 @@ class EventGenerator:
             result = integrator.integrate(f, calls=calls, rtol=rtol, **options)
         if not float(result.mean) > 0:
             raise RunError(f"none of {result.calls} points passed the cuts {f.card()['cuts']}: loosen them")
+        said = getattr(f, "warnings", None)
+        if said is not None and result.sampler is not None:
+            # Points of their own: the sampler's random numbers stay as they are.
+            apart = Sampler(result.sampler.proposal, f, seed=child(self._event_seed, 2))
+            result = result.with_(warnings=(*result.warnings, *said(apart.sample)))
         self._result = result.with_(calls=result.calls + self._setup_calls)
         return self._result
 
@@ -254,8 +275,12 @@ class EventGenerator:
         """Weighted points (n, dim) of the unit cube and their weights (n,) in pb."""
         return self._sampler.sample(n)
 
-    def generate(self, n: int, overweight: float = 1e-3) -> Events:
+    def generate(self, n: int, overweight: float = 1e-3, *, first: int = 0) -> Events:
         """`n` unweighted events.
+
+        Event number k depends on the seed, `overweight` and what was integrated: not on `n`, nor on what was
+        generated before. So the same call gives the same events; `first` gives others. Their weights have
+        one factor in common, with which their mean is the cross section.
 
         Parameters
         ----------
@@ -264,10 +289,11 @@ class EventGenerator:
         overweight : float
             Largest share of the cross section that may be carried by events with a weight above the
             maximum; those few keep a weight larger than the others'.
+        first : int
+            Number of the first event: ``generate(1000, first=1000)`` goes on after ``generate(1000)``.
         """
-        _check_number(n)
-        points = self._sampler.unweight(n, overweight=overweight)
-        return self._events(points.x, self._in_pb(points), self._rng())
+        found = self._blocks(n, overweight, first=first)
+        return joined(list(self._events(found)))
 
     def write_lhe(
         self,
@@ -276,13 +302,13 @@ class EventGenerator:
         overweight: float = 1e-3,
         progress: Callable[[int, int], None] = lambda done, n: None,
         *,
+        first: int = 0,
+        masses: bool = True,
         workers: int = 1,
         client: Any = None,
         folder: str | os.PathLike[str] | None = None,
     ) -> int:
-        """Write `n` unweighted events as a Les Houches event file, see :func:`write_lhe`.
-
-        Events are unweighted in blocks of 10,000, and depend on the seed only.
+        """Write the events of `generate` as a Les Houches event file, see `lhcflow.processes.write_lhe`.
 
         Where the energy varies, the beams in the file have the highest one; Pythia showers it with
         ``PDF:lepton = on``, and photons from the initial state carry what an event lacks.
@@ -291,74 +317,133 @@ class EventGenerator:
         ----------
         path : path
             ``.lhe`` or ``.lhe.gz``; it appears only when complete.
+        n, overweight, first
+            As in `generate`.
         progress : callable, optional
             Called as ``progress(done, n)`` while events are unweighted.
+        masses : bool
+            Give outgoing c, b and charged leptons their masses, see `lhcflow.processes.masses`; False
+            writes the massless momenta that the amplitudes saw. A warning says how many events have too
+            little energy for them: these stay massless.
         workers, client, folder
             Processes or a Dask cluster that unweight, and a folder that keeps what is done; see
-            :func:`lhcflow.integration.blocks.unweight_in_blocks`.
+            `lhcflow.integration.blocks.unweighted_blocks`.
 
         Returns
         -------
         int
             Number of events.
         """
-        _check_number(n)
-        seed = self._event_seed.spawn(1)[0]
-        found = unweight_in_blocks(
-            self._sampler,
-            n,
-            overweight,
-            seed,
-            workers=workers,
-            client=client,
-            folder=folder,
-            progress=progress,
+        check_name(path)
+        found = self._blocks(
+            n, overweight, first=first, workers=workers, client=client, folder=folder, progress=progress
         )
-        points, weights = found.x, self._in_pb(found)
-        rng = self._rng()
+        massless = 0
 
         def batches() -> Iterator[Events]:
-            for start in range(0, n, BATCH):
-                part = slice(start, start + BATCH)
-                yield self._events(points[part], weights[part], rng)
+            nonlocal massless
+            for events in self._events(found):
+                if masses:
+                    events, left = with_masses(events)
+                    massless += left
+                yield events
 
-        alpha, alpha_s = self.cross_section.couplings
+        written = self._write(path, batches(), self._unit(found) * found.largest)
+        if massless:
+            warnings.warn(
+                f"{massless} of {n} events have too little energy for the masses of their particles and stay "
+                "massless: Pythia may not keep their balance",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+        return written
+
+    def estimate(self, n: int, overweight: float = 1e-3) -> tuple[float, float]:
+        """What `n` events would take, from the first 1,000.
+
+        Returns
+        -------
+        seconds : float
+            To unweight them in one process, and to write them.
+        size : float
+            Of a compressed event file, bytes.
+        """
+        plan = Plan.of(self._sampler, overweight, child(self._event_seed, 0))
+        start = time.perf_counter()
+        found = self._blocks(GROUP, overweight, plan=plan)
+        packed = io.BytesIO()
+        with gzip.GzipFile("", "wb", 6, packed, mtime=0) as file:
+            text = io.TextIOWrapper(file, encoding="ascii", newline="\n")
+            for events in self._events(found):
+                write_events(text, with_masses(events)[0], *self.cross_section.couplings)
+            text.flush()
+            text.detach()
+        return (time.perf_counter() - start) * n / GROUP, packed.tell() * n / GROUP
+
+    def _blocks(self, n: int, overweight: float, *, first: int = 0, **options: Any) -> UnweightedBlocks:
+        _check_number("events", n)
+        if first:
+            _check_number("the first event", first)
+        seed = child(self._event_seed, 0)
+        return unweighted_blocks(self._sampler, n, overweight, seed, first=first, **options)
+
+    def _events(self, found: UnweightedBlocks) -> Iterator[Events]:
+        """Events of each group of points; whole groups are made, so that no event depends on how many are."""
+        unit = self._unit(found)
+        for number, x, weight, wanted in found.groups():
+            rng = np.random.default_rng(child(self._event_seed, 1, number))
+            yield self.cross_section.events(x, unit * weight, rng)[wanted]
+
+    def _unit(self, found: UnweightedBlocks) -> float:
+        """With it the mean of the weights is the cross section in pb."""
+        return float(self.result.mean) * found.n / found.sum
+
+    def _write(self, path: str | os.PathLike[str], batches: Iterator[Events], largest: float) -> int:
+        f = self.cross_section
+        alpha, alpha_s = f.couplings
         return write_lhe(
             path,
-            batches(),
-            beams=self.cross_section.beam_particles,
+            batches,
+            beams=f.beam_particles,
             cross_section=float(self.result.mean),
             error=float(self.result.sdev),
-            max_weight=float(weights.max()),
-            unweighted=bool(np.ptp(weights) == 0),
+            max_weight=largest,
             alpha=alpha,
             alpha_s=alpha_s,
+            lhapdf_id=getattr(f, "lhapdf_id", None),
             card=self.card(),
         )
 
-    def _in_pb(self, points: UnweightedPoints) -> np.ndarray:
-        """Weights (n,) whose mean is the cross section."""
-        return points.weight * (float(self.result.mean) / points.weight.mean())
 
-    def _events(self, points: np.ndarray, weights: np.ndarray, rng: np.random.Generator) -> Events:
-        return self.cross_section.events(points, weights, rng)
+def _device(name: str) -> str:
+    """The device itself: "auto" and "gpu" replaced, and InputError if it is not there."""
+    import torch
 
-    def _rng(self) -> np.random.Generator:
-        return np.random.default_rng(self._event_seed.spawn(1)[0])
+    if not isinstance(name, str):
+        raise InputError(f"the device is a name such as 'cpu' or 'cuda', got {name!r}")
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    name = name.lower().replace("gpu", "cuda")
+    try:
+        torch.empty(0, device=torch.device(name))
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"no device {name!r} here ({reason}): use 'cpu', 'cuda' or 'auto'") from None
+    return name
 
 
-def _check_number(n: int) -> None:
-    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
-        raise InputError(f"the number of events must be a positive integer, got {n!r}")
+def _check_number(name: str, n: int) -> None:
+    if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
+        raise InputError(f"the number of {name} must be a positive integer, got {n!r}")
 
 
 def differential(
     process: str | Process,
     energy: float | Beams | None = None,
-    cuts: Cuts | JetCuts | None = None,
+    cuts: Cuts | JetCuts | Mapping[str, float] | None = None,
     phase_space: str = "channels",
     alpha_s: float | None = None,
-    pdf: str | Pdf | None = None,
+    pdf: str | os.PathLike[str] | Pdf | None = None,
     scale: str | float | None = None,
 ) -> CrossSection | HadronicCrossSection:
     """The differential cross section of a process with leptons or protons coming in; see above.
@@ -369,7 +454,7 @@ def differential(
         Something does not belong to the process's beams.
     """
     name = process if isinstance(process, str) else process.name
-    if name.split(">")[0].split() != ["p", "p"]:
+    if not of_protons(name):
         if isinstance(cuts, JetCuts) or pdf is not None or scale is not None:
             raise InputError(f"{name}: parton densities, a scale and cuts on jets are for 'p p > ...'")
         process = Process(process) if isinstance(process, str) else process
@@ -378,12 +463,12 @@ def differential(
         raise InputError(f"{name}: the cuts of processes with protons are JetCuts")
     if phase_space != "channels":
         raise InputError(f"{name}: phase_space={phase_space!r} is for leptons, protons have 'channels'")
-    if energy is not None and not isinstance(energy, int | float):
+    if energy is not None and not isinstance(energy, Real):
         raise InputError(f"{name}: the energy of protons is a number of GeV, got {energy!r}")
-    energy = ENERGY[1] if energy is None else energy
+    number: Any = ENERGY[1] if energy is None else energy
     return HadronicCrossSection(
         name,
-        energy,
+        number,
         DEFAULT_PDF if pdf is None else pdf,
         cuts,
         DEFAULT_SCALE if scale is None else scale,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
 from itertools import permutations
 from typing import Any, Literal
 
@@ -12,6 +13,7 @@ import numpy as np
 from ..errors import InputError
 from ..integration.categories import Categories
 from ..integration.flow_settings import FlowSettings
+from .beam import check_energy
 from .boson_jets import BosonJets, Resonance
 from .category_shares import improved_shares
 from .choice import chosen
@@ -23,12 +25,14 @@ from .jet_cuts import JetCuts
 from .luminosities import Luminosities, of_pairs
 from .particles import by_pdg
 from .partonic import PartonicGroup, partonic_channels
-from .pdf import Pdf
-from .providers import AmplitudeProvider
+from .pdf import EDGE, Pdf
+from .providers import AmplitudeProvider, fingerprint
 from .scales import Scale
+from .subprocesses import of_protons
 
 DEFAULT_PDF = "NNPDF31_nnlo_as_0118_luxqed"
 DEFAULT_SCALE = "m_t"
+OUTSIDE_POINTS = 20_000  # that tell the share of the cross section outside the grid, to 0.5 % or better
 ITERATIONS, POINTS = 5, 1000  # that fix the shares of categories; points for five of them, per iteration
 
 
@@ -47,9 +51,10 @@ class HadronicCrossSection:
         Such as ``"p p > e+ ve j"``: a pair of leptons and 0 to 3 times ``j``.
     energy : float
         Of the collision, GeV.
-    pdf : str or Pdf
+    pdf : str, path or Pdf
         Parton densities; alpha_s is theirs unless `alpha_s` fixes it.
-    cuts : JetCuts
+    cuts : JetCuts or mapping, optional
+        The cuts, or those that differ from the default by name.
     scale : str or float
         Renormalisation and factorisation scale, see :class:`Scale`.
     parameters : mapping or Parameters, optional
@@ -80,8 +85,8 @@ class HadronicCrossSection:
         self,
         process: str,
         energy: float = 14000.0,
-        pdf: str | Pdf = DEFAULT_PDF,
-        cuts: JetCuts | None = None,
+        pdf: str | os.PathLike[str] | Pdf = DEFAULT_PDF,
+        cuts: JetCuts | Mapping[str, float] | None = None,
         scale: str | float = DEFAULT_SCALE,
         parameters: Parameters | Mapping[str, float] | None = None,
         alpha_s: float | None = None,
@@ -89,17 +94,18 @@ class HadronicCrossSection:
         providers: Mapping[str, AmplitudeProvider] | None = None,
         partons: Literal["summed", "sampled"] = "summed",
     ) -> None:
-        if process.split(">")[0].split() != ["p", "p"]:
+        if not of_protons(process):
             raise InputError(f"{process!r}: a hadronic cross section starts with 'p p >'")
-        if isinstance(energy, bool) or not isinstance(energy, int | float) or not 0 < energy < np.inf:
-            raise InputError(f"the energy must be a positive number of GeV, got {energy!r}")
+        check_energy("the energy", energy)
+        if alpha_s is not None:
+            alpha_s = Parameters(alpha_s=alpha_s).alpha_s  # a positive number
         if partons not in ("summed", "sampled"):
             raise InputError(f"partons must be 'summed' or 'sampled', got {partons!r}")
         self.name = " ".join(process.split())
         self.parameters = Parameters.of(parameters)
-        self.energy, self.cuts, self.scale = float(energy), cuts or JetCuts(), Scale(scale)
+        self.energy, self.cuts, self.scale = float(energy), JetCuts.of(cuts), Scale(scale)
         self.alpha_s, self.partons = alpha_s, partons
-        self.groups = _with_providers(partonic_channels(self.name, self.parameters), providers or {})
+        self.groups = _with_providers(partonic_channels(self.name, self.parameters), providers)
         final = self.groups[0].pdg[2:]
         leptons = [2 + i for i, pdg in enumerate(final) if by_pdg(pdg).is_lepton]
         self.jets = [2 + i for i, pdg in enumerate(final) if not by_pdg(pdg).is_lepton]
@@ -111,10 +117,10 @@ class HadronicCrossSection:
         charge = int(sum(by_pdg(self.groups[0].pdg[i]).charge for i in leptons))
         p = self.parameters
         #: PDG number of the boson that the leptons come from.
-        self.boson = 24 * charge or 23
+        self.boson = 24 * charge if charge else 23
         resonance = Resonance(p.mw, p.ww) if charge else Resonance(p.mz, p.wz, photon=True)
         self.phase_space = BosonJets(len(self.jets), self.energy, resonance, self.cuts)
-        self.pdf = Pdf(pdf) if isinstance(pdf, str) else pdf
+        self.pdf = pdf if isinstance(pdf, Pdf) else Pdf(pdf)
         if self.jets and alpha_s is None:
             self.pdf.alpha_s(np.array([self.parameters.mz]))  # a set without alpha_s is refused here
         self._luminosities = Luminosities(self.groups, self.pdf)
@@ -122,7 +128,7 @@ class HadronicCrossSection:
         first = [self._representatives(g) for g in groups]
         self.categories = [(g, c) for g, row in zip(groups, first, strict=True) for c in sorted(set(row))]
         number = {category: k for k, category in enumerate(self.categories)}
-        self._group = np.array([g or 0 for g, _ in self.categories])
+        self._group = np.array([0 if g is None else g for g, _ in self.categories])
         # category of each group (or all) and channel, (rows, channels), and how many channels it stands for
         self.category_of = np.array(
             [[number[g, c] for c in row] for g, row in zip(groups, first, strict=True)]
@@ -194,6 +200,11 @@ class HadronicCrossSection:
         return self.parameters.alpha, float(alpha_s[0])
 
     @property
+    def lhapdf_id(self) -> int | None:
+        """The densities' number in LHAPDF's list, as it stands in event files; None if it is not known."""
+        return self.pdf.lhapdf_id
+
+    @property
     def discrete(self) -> bool:
         """Whether the first coordinate chooses a category."""
         return len(self.categories) > 1
@@ -203,7 +214,7 @@ class HadronicCrossSection:
         """The categories that the first coordinate stands for, labelled by group and channel; or None."""
         if not self.discrete:
             return None
-        return Categories(self.weights, np.array([(g or 0, c) for g, c in self.categories]))
+        return Categories(self.weights, np.array([(0 if g is None else g, c) for g, c in self.categories]))
 
     @property
     def flow_settings(self) -> FlowSettings:
@@ -225,16 +236,78 @@ class HadronicCrossSection:
         parameters = vars(self.parameters) | ({} if self.alpha_s is None else {"alpha_s": self.alpha_s})
         if self.alpha_s is None:
             parameters.pop("alpha_s")  # the densities' own
+        providers = {g.process: fingerprint(g.provider) for g in self.groups if g.provider is not None}
         return {
             "process": self.name,
             "energy": self.energy,
-            "pdf": self.pdf.name,
+            **self.pdf.card(),
             "scale": str(self.scale),
             "cuts": self.cuts.card(),
             "parameters": parameters,
             "phase_space": "channels",
             "partons": self.partons,
-        }
+        } | ({"providers": providers} if providers else {})
+
+    def warnings(self, sample: Callable[[int], tuple[np.ndarray, np.ndarray]]) -> tuple[str, ...]:
+        """What must be said of a cross section: how much of it comes from outside the densities' grid.
+
+        Parameters
+        ----------
+        sample : callable
+            Of a number of points; gives points (n, dim) of the unit cube and weights (n,) whose mean is the
+            cross section, see `Sampler.sample`. Not called where no point can leave the grid.
+
+        Returns
+        -------
+        tuple of str
+        """
+        if not self._may_leave_grid():
+            return ()
+        u, weights = sample(OUTSIDE_POINTS)
+        size = np.abs(weights)
+        momenta, _, _ = self.momenta(u)
+        q, found = self.scales(momenta), []
+        edges: dict[str, np.ndarray] = {}
+        for beam in (0, 1):
+            for edge, beyond in self.pdf.outside(2 * momenta[:, beam, 0] / self.energy, q).items():
+                edges[edge] = edges[edge] | beyond if edge in edges else beyond
+        for edge, beyond in edges.items():
+            if share := float(size[beyond].sum() / max(size.sum(), 1e-300)):
+                found.append(
+                    f"{_percent(share)} of the cross section come from {edge}, outside the grid of "
+                    f"{self.pdf.name}: densities were taken at its edge there"
+                )
+        if self.jets and self.alpha_s is None:
+            low, high = self.pdf.coupling.q_range
+            beyond = (q < low * (1 - EDGE)) | (q > high * (1 + EDGE))
+            if share := float(size[beyond].sum() / max(size.sum(), 1e-300)):
+                found.append(
+                    f"{_percent(share)} of the cross section have a scale outside {low:.3g} to {high:.3g} "
+                    "GeV, where alpha_s is known: the value at the end was taken"
+                )
+        return tuple(found)
+
+    def _may_leave_grid(self) -> bool:
+        """Whether the cuts and the choice of the scale admit points outside the densities' grid."""
+        low, high = self.cuts.min_mass, self.energy
+        choice = self.scale.choice
+        if not isinstance(choice, str):
+            low = high = choice
+        elif choice == "m_ll":
+            high = self.cuts.max_mass
+        elif choice == "ht/2":
+            low = low / 2
+        elif choice == "ht":
+            high = 2 * high
+        ranges = [self.pdf.q_range]
+        if self.jets and self.alpha_s is None:
+            ranges.append(self.pdf.coupling.q_range)
+        x = (self.cuts.min_mass / self.energy) ** 2  # of a parton whose partner takes all of its proton
+        return (
+            x < self.pdf.x_range[0]
+            or self.pdf.x_range[1] < 1
+            or any(low < inner[0] or high > inner[1] for inner in ranges)
+        )
 
     def __call__(self, u: np.ndarray) -> np.ndarray:
         """The integrand in pb, (n,), at points `u` (n, dim) of the unit cube."""
@@ -372,14 +445,20 @@ class HadronicCrossSection:
 
 
 def _with_providers(
-    groups: list[PartonicGroup], providers: Mapping[str, AmplitudeProvider]
+    groups: list[PartonicGroup], providers: Mapping[str, AmplitudeProvider] | None
 ) -> list[PartonicGroup]:
     """The groups with amplitudes from elsewhere in the places of those that are named."""
+    if providers is None:
+        return groups
     known = [group.process for group in groups]
     for name in providers:
         if name not in known:
             raise InputError(f"no amplitude of {name!r} is needed: those needed are {', '.join(known)}")
     return [group.with_provider(providers.get(group.process)) for group in groups]
+
+
+def _percent(share: float) -> str:
+    return "less than 0.01 %" if share < 1e-4 else f"{100 * share:.3g} %"
 
 
 def _turn(momenta: np.ndarray, rng: np.random.Generator, mirrored: bool) -> None:

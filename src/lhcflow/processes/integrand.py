@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,7 @@ from .flow_settings import LEPTONS
 from .kinematics import boost, direction, massless, to_rest_frame
 from .phase_space import PhaseSpace, Rambo
 from .process import Process
+from .providers import described
 
 #: (hbar c)^2 in pb GeV^2 (PDG 2024).
 GEV2_PB = 0.3893793721e9
@@ -35,8 +38,8 @@ class CrossSection:
         With an electron and a positron coming in.
     energy : float or Beams
         Centre-of-mass energy in GeV, or :class:`FixedEnergy`, :class:`GaussianSpread`, :class:`EnergyScan`.
-    cuts : Cuts
-        A process with a gluon diverges without any.
+    cuts : Cuts or mapping, optional
+        The cuts, or their values by name; a process with a gluon diverges without any.
     phase_space : {"channels", "poles", "flat"} or PhaseSpace
         ``"channels"``: the three-channel map of :func:`gluon_channels` on exactly the region that the
         cuts leave; ``"poles"``: the same channels on the larger region s_ij > y_cut s, with the cuts as
@@ -54,15 +57,15 @@ class CrossSection:
         self,
         process: Process,
         energy: float | Beams = 91.188,
-        cuts: Cuts | None = None,
+        cuts: Cuts | Mapping[str, float] | None = None,
         phase_space: str | PhaseSpace = "channels",
         alpha_s: float | None = None,
     ) -> None:
         self.process = process
-        if not isinstance(energy, int | float | FixedEnergy | GaussianSpread | EnergyScan):
+        if not isinstance(energy, Real | FixedEnergy | GaussianSpread | EnergyScan):
             raise InputError(f"the energy must be a number of GeV or a description of beams, got {energy!r}")
-        self.beams: Beams = FixedEnergy(energy) if isinstance(energy, int | float) else energy
-        self.cuts = cuts or Cuts()
+        self.beams: Beams = FixedEnergy(float(energy)) if isinstance(energy, Real) else energy
+        self.cuts = Cuts.of(cuts)
         changed = {} if alpha_s is None else {"alpha_s": alpha_s}
         self.alpha_s = replace(process.parameters, **changed).alpha_s
         incoming = {s.pdg[:2] for s in process.subprocesses}
@@ -77,7 +80,7 @@ class CrossSection:
             )
         self.cuts.check(process.n_final, self.beams.highest)
         #: The map's name, as it stands in a run card.
-        self.map_name = phase_space if isinstance(phase_space, str) else type(phase_space).__name__
+        self.map_name = phase_space if isinstance(phase_space, str) else described(phase_space)
         if isinstance(phase_space, str):
             phase_space = self._map(phase_space)
         if phase_space.n_final != process.n_final:
@@ -224,6 +227,7 @@ def gluon_channels(process: Process, cuts: Cuts, energy: float, highest: float |
     highest : float, optional
         The highest energy of the beams, GeV; by default `energy`.
     """
+    highest = energy if highest is None else highest
     # With a soft gluon across, |M|^2 of a quark along and against the first beam is as 2 + a to 2 - a.
     half, soft = energy / 2, 1e-6 * energy
     momenta = np.zeros((2, 5, 4))
@@ -237,8 +241,8 @@ def gluon_channels(process: Process, cuts: Cuts, energy: float, highest: float |
     asymmetry = 2 * (along - against) / (along + against)
     return Multichannel(
         [
-            GluonPoles(0, cuts, highest or energy, asymmetry),
-            GluonPoles(1, cuts, highest or energy, -asymmetry),
+            GluonPoles(0, cuts, highest, asymmetry),
+            GluonPoles(1, cuts, highest, -asymmetry),
             Rambo(3),
         ],
         [0.49, 0.49, 0.02],

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from itertools import combinations
 from math import inf
+from numbers import Real
 
 import numpy as np
 
@@ -52,7 +53,7 @@ class JetCuts:
         positive = ("jet_pt", "jet_eta", "jet_radius", "min_mass", "max_mass", "lepton_eta")
         for field in fields(self):
             value = getattr(self, field.name)
-            good = not isinstance(value, bool) and isinstance(value, int | float) and value >= 0
+            good = not isinstance(value, bool) and isinstance(value, Real) and float(value) >= 0
             if not good or (field.name in positive and value == 0):
                 raise InputError(f"the cut {field.name} must be a positive number, got {value!r}")
         if self.min_mass >= self.max_mass or self.max_mass == inf:
@@ -61,6 +62,23 @@ class JetCuts:
             )
         if self.jet_radius > np.pi:
             raise InputError(f"jet_radius must be below pi, got {self.jet_radius:g}")
+
+    @classmethod
+    def of(cls, cuts: JetCuts | Mapping[str, float] | None) -> JetCuts:
+        """Cuts from a mapping of their names; None gives the default.
+
+        Raises
+        ------
+        InputError
+            It is neither a mapping nor `JetCuts`, or has other names.
+        """
+        if cuts is None:
+            return cls()
+        if isinstance(cuts, cls):
+            return cuts
+        if not isinstance(cuts, Mapping):
+            raise InputError(f"cuts are given as JetCuts(jet_pt=30) or as a dict, got {type(cuts).__name__}")
+        return cls.from_card(cuts)
 
     @classmethod
     def from_card(cls, card: Mapping[str, float]) -> JetCuts:

@@ -62,6 +62,10 @@ def find_grid(name: str | os.PathLike[str], member: int = 0) -> Path:
     """
     path = Path(name)
     if path.is_file():
+        if member and not path.stem.endswith(f"_{member:04d}"):
+            raise InputError(
+                f"{name} is the grid of one member: give its path alone, or the set with {member=}"
+            )
         return path
     stem = f"{path.name}_{member:04d}.dat"
     if path.is_dir() and (path / stem).is_file():

@@ -8,7 +8,7 @@ from ..errors import InputError
 from .couplings import Parameters
 from .matrix_element import MatrixElement
 from .structure import Structure, structure
-from .subprocesses import Subprocess, subprocesses
+from .subprocesses import Subprocess, of_protons, subprocesses
 
 __all__ = ["Process", "Subprocess"]
 
@@ -41,9 +41,10 @@ class Process:
     """
 
     def __init__(self, process: str, parameters: Parameters | Mapping[str, float] | None = None) -> None:
+        protons = of_protons(process)
         self.name = " ".join(process.split())
         self.parameters = Parameters.of(parameters)
-        if "p" in self.name.split(">")[0].split():
+        if protons:
             raise InputError(
                 f"{process!r} has protons: a Process has partons, as in 'u d~ > e+ ve g'; "
                 "for cross sections of protons there is HadronicCrossSection"

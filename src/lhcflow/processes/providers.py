@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import inspect
+import pickle
 from collections.abc import Callable
-from typing import Protocol
+from contextlib import suppress
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -48,6 +52,10 @@ class CallableAmplitude:
             raise InputError(f"an amplitude must be callable, got {type(function).__name__}")
         self.function, self.particles = function, particles
 
+    def fingerprint(self) -> str:
+        """The function's name and the hash of its code."""
+        return described(self.function)
+
     def squared_amplitude(self, momenta: np.ndarray, alpha_s: float | np.ndarray, /) -> np.ndarray:
         """|M|^2 (n,) as the function gives it.
 
@@ -63,6 +71,28 @@ class CallableAmplitude:
                 f"the amplitude must return {len(momenta)} real numbers, got {found.dtype} {found.shape}"
             )
         return found.astype(np.float64)
+
+
+def fingerprint(provider: object) -> str:
+    """What tells one amplitude from another in a card: its own ``fingerprint()``, or `described`."""
+    own = getattr(provider, "fingerprint", None)
+    return str(own()) if callable(own) else described(provider)
+
+
+def described(thing: object) -> str:
+    """A class or function by name and by the hash of its code and state, as far as they are known.
+
+    The state is what pickle makes of it; the code that of the module's file, if there is one.
+    """
+    named: Any = thing if hasattr(thing, "__qualname__") else type(thing)
+    digest = hashlib.sha256()
+    try:
+        digest.update(pickle.dumps(thing, protocol=5))
+    except Exception:  # what pickle can't do has many errors: locks, lambdas, handles
+        digest.update(repr(sorted(vars(thing)) if hasattr(thing, "__dict__") else "").encode())
+    with suppress(OSError, TypeError):  # built in, or typed at a prompt
+        digest.update(inspect.getsource(named).encode())
+    return f"{named.__module__}.{named.__qualname__} sha256:{digest.hexdigest()}"
 
 
 def checked(

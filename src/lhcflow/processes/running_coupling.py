@@ -144,6 +144,11 @@ class RunningCoupling:
                 result[mine] = spline(log_q2[mine])
         return result
 
+    @property
+    def q_range(self) -> tuple[float, float]:
+        """Where it runs, GeV; it is frozen outside."""
+        return LOWEST, HIGHEST
+
     def __repr__(self) -> str:
         return (
             f"RunningCoupling(alpha_s({self.scale:g} GeV) = {self.value:g}, {self.order} loops, "
@@ -195,3 +200,8 @@ class TabulatedCoupling:
             if mine.any():
                 result[mine] = spline(t[mine])
         return result
+
+    @property
+    def q_range(self) -> tuple[float, float]:
+        """The first and the last knot in GeV; alpha_s is frozen outside."""
+        return math.exp(self._knots[0] / 2), math.exp(self._knots[-1] / 2)

@@ -8,6 +8,9 @@ from itertools import combinations_with_replacement, product
 from ..errors import InputError
 from .particles import MULTIPARTICLES, Particle, particle
 
+#: A pair of leptons that stands for each boson.
+BOSONS = {"w+": "e+ ve", "w-": "e- ve~", "z": "e+ e-", "a": "e+ e-"}
+
 
 @dataclass(frozen=True)
 class Subprocess:
@@ -41,6 +44,50 @@ class Subprocess:
         return None
 
 
+def of_protons(name: str) -> bool:
+    """Whether a process starts with ``p p``.
+
+    Raises
+    ------
+    InputError
+        The text is not a process: no ``>``, not two incoming particles, or beams that there are none of.
+    """
+    return _sides(name)[0] == ["p", "p"]
+
+
+def _sides(name: str) -> tuple[list[str], list[str]]:
+    """The names of the incoming and of the outgoing particles."""
+    example = "as in 'e+ e- > j j j' or 'p p > e+ ve j'"
+    if not isinstance(name, str):
+        raise InputError(f"a process is a text {example}, got {type(name).__name__}")
+    sides = [side.split() for side in name.split(">")]
+    if len(sides) == 1:
+        raise InputError(
+            f"{name!r} has no '>': write it between the incoming and the outgoing particles, {example}"
+        )
+    if len(sides) > 2:
+        raise InputError(
+            f"{name!r} has {len(sides) - 1} times '>': decays are not written, the bosons are in between "
+            f"anyway, {example}"
+        )
+    before, after = sides
+    if "p~" in before:
+        raise InputError(f"{name!r}: there are no antiprotons, beams are 'p p' or 'e+ e-'")
+    if before.count("p") == 1:
+        raise InputError(f"{name!r}: a proton collides with a proton here, write 'p p > ...'")
+    if len(before) != 2 or not after:
+        raise InputError(
+            f"{name!r} is not a process: write two incoming and the outgoing particles, {example}"
+        )
+    for boson, products in BOSONS.items():
+        if boson in after and before == ["p", "p"]:
+            words = " ".join(products if p == boson else p for p in after)
+            raise InputError(
+                f"{name!r}: bosons are written by what they decay to, '{' '.join(before)} > {words}'"
+            )
+    return before, after
+
+
 def parse(name: str) -> tuple[list[tuple[str, ...]], list[tuple[str, ...]]]:
     """The names that each incoming and each outgoing particle of a process may have.
 
@@ -49,13 +96,10 @@ def parse(name: str) -> tuple[list[tuple[str, ...]], list[tuple[str, ...]]]:
     InputError
         The text is not a process or has unknown particles.
     """
-    sides = name.split(">")
-    if len(sides) != 2 or len(sides[0].split()) != 2 or not sides[1].split():
-        raise InputError(
-            f"{name!r} is not a process: write two incoming and the outgoing, as in 'e+ e- > j j j'"
-        )
+    before, after = _sides(name)
     incoming, outgoing = (
-        [MULTIPARTICLES.get(p) or (particle(p).name,) for p in side.split()] for side in sides
+        [MULTIPARTICLES[p] if p in MULTIPARTICLES else (particle(p).name,) for p in side]
+        for side in (before, after)
     )
     return incoming, outgoing
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from .. import _native
 from ..errors import InputError
-from ..files import atomic_write
+from ..files import atomic_write, content_hash
 from . import colour
 from .process import Process
 from .providers import checked
@@ -71,6 +71,7 @@ class UmamiAmplitude:
             raise InputError(f"{library} is for a GPU: only UMAMI libraries for the CPU can be used")
         self.particles = self._meta(META_PARTICLES)
         self._handle = ctypes.c_void_p()
+        self._param_card = param_card
         card = os.fsencode(param_card)
         self._check(self._library.umami_initialize(ctypes.byref(self._handle), ctypes.c_char_p(card)))
 
@@ -107,6 +108,11 @@ class UmamiAmplitude:
         )
         self._check(status)
         return result
+
+    def fingerprint(self) -> str:
+        """Hash of the library's content and, if there is one, of the parameter card's."""
+        card = Path(self._param_card)
+        return f"umami {content_hash(self.path)}" + (f" card {content_hash(card)}" if card.is_file() else "")
 
     def close(self) -> None:
         """Free what the library holds; no further call is possible."""
