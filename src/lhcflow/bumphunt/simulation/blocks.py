@@ -102,6 +102,10 @@ def run_blocks(
                     failures.setdefault(block, []).append(words or f"exit code {process.returncode}")
                     if len(failures[block]) < _ATTEMPTS:
                         waiting.append(block)
+    except InputError:
+        if not any(block_file(folder, *block[:2]).is_file() for block in plan):
+            (folder / SETTINGS).unlink(missing_ok=True)  # nothing was begun
+        raise
     finally:
         for process in running:
             process.terminate()

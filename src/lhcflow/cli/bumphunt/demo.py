@@ -48,13 +48,16 @@ def demo(
     """
     check_json(json)
     from ...bumphunt.statistics import Settings
+    from ...files import content_hash
     from .hunting import Hunt, conduct
     from .methods import Models
 
     optimum = None
     if pythia:
         samples = _simulated(background, signal, seed, out, quiet, force)
-        card: dict[str, Any] = {"events": "Pythia and FastJet", "simulation": f"{out}-events"}
+        file = Path(f"{out}-events", "events.h5")
+        card: dict[str, Any] = {"events": "Pythia and FastJet", "simulation": file}
+        card["content"] = content_hash(file)
     else:
         samples, optimum = _toy(background, signal, seed)
         card = dict(_CARD)

@@ -16,8 +16,6 @@ from .methods import DRAWING, TITLES, Models, chosen_methods, detector
 from .training import Trained, train
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from ...bumphunt import SignalRegion
     from ...bumphunt.statistics import Search
     from ...bumphunt.statistics.curves import Improvement
@@ -90,7 +88,7 @@ def conduct(
     with RunDirectory(out, asked, force=force, resume=resume, writes=WRITES) as run:
         screen = console(quiet)
         print_warnings(screen, notes)  # before the training, which takes long
-        trained = _train_all(hunt, methods, samples, run, screen)
+        trained = _train_all(hunt, methods, samples, run, quiet)
         warnings = [*notes, *_warnings(inclusive)]
         cuts = {
             name: examine(
@@ -141,15 +139,13 @@ def conduct(
 
 
 def _train_all(
-    hunt: Hunt, methods: Sequence[str], samples: Samples, run: RunDirectory, screen: Console
+    hunt: Hunt, methods: Sequence[str], samples: Samples, run: RunDirectory, quiet: bool
 ) -> dict[str, Trained]:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from ...training.progress import progress_bar
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     trained = {}
-    with Progress(*columns, console=screen, transient=True) as bar:
-        for name in methods:
-            task = bar.add_task(f"{TITLES[name]}, folds", total=hunt.folds)
+    for name in methods:
+        with progress_bar(hunt.folds, f"{TITLES[name]}, folds", show=not quiet) as update:
             trained[name] = train(
                 detector(name, hunt.region, hunt.models, hunt.seed),
                 samples.events,
@@ -158,9 +154,8 @@ def _train_all(
                 hunt.folds,
                 hunt.seed,
                 run.checkpoints / f"{name}.npz",
-                lambda done, _, task=task: bar.update(task, completed=done),
+                lambda done, _, update=update: update(done, ""),
             )
-            bar.update(task, completed=hunt.folds)
     return trained
 
 

@@ -39,11 +39,10 @@ def simulate(
     check_json(json)
     from dataclasses import asdict
 
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
     from ...bumphunt.datasets import write_jets
     from ...bumphunt.simulation import Simulation, join_blocks, run_blocks
     from ...files import RunDirectory, write_json
+    from ...training.progress import progress_bar
 
     settings = Simulation(
         background=background,
@@ -57,17 +56,16 @@ def simulate(
         block=block,
         seed=seed,
     )
-    run = RunDirectory(out, {"command": "bumphunt simulate", **asdict(settings)}, force=force, resume=resume)
+    card = {"command": "bumphunt simulate", **asdict(settings)}
     screen = console(quiet)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=screen, transient=True) as bar:
-        task = bar.add_task("events", total=background + signal)
-        run_blocks(settings, run.checkpoints, workers, lambda n: bar.update(task, completed=n))
-    jets, yields = join_blocks(settings, run.checkpoints)
-    path = run.path / "events.h5"
-    write_jets(path, jets, asdict(settings))
-    results = {"file": path.name, "yields": {y.kind: asdict(y) for y in yields}}
-    run.finish(results)
+    with RunDirectory(out, card, force=force, resume=resume, writes=("events.h5",)) as run:
+        with progress_bar(background + signal, "events", show=not quiet) as update:
+            run_blocks(settings, run.checkpoints, workers, lambda n: update(n, ""))
+        jets, yields = join_blocks(settings, run.checkpoints)
+        path = run.path / "events.h5"
+        write_jets(path, jets, asdict(settings))
+        results = {"file": path.name, "yields": {y.kind: asdict(y) for y in yields}}
+        run.finish(results)
     if json:
         write_json(json, results)
     for kind in yields:

@@ -100,10 +100,10 @@ def _search_all(
     run: RunDirectory,
     quiet: bool,
 ) -> tuple[list[dict[str, Any]], list[str]]:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
     from sklearn.base import clone
 
     from ...bumphunt import common_start
+    from ...training.progress import progress_bar
 
     windows, warnings = [], []
     begun: list[Any] = [detector(method, places[0], hunt.models, hunt.seed)] * hunt.folds
@@ -112,21 +112,29 @@ def _search_all(
             begun = common_start(
                 begun[0], samples.events.features, samples.events.m, places, hunt.folds, hunt.seed
             )
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console(quiet), transient=True) as bar:
-        task = bar.add_task("windows, folds", total=len(places) * hunt.folds)
+    with progress_bar(len(places) * hunt.folds, "windows, folds", show=not quiet) as update:
         for i, place in enumerate(places):
             one = dataclasses.replace(hunt, region=place)
             here: list[Any] = [clone(each) for each in begun]
             for each in here:
                 each.set_params(signal_region=place)
+            before = i * hunt.folds
             try:
                 windows.append(
-                    _window(one, here, method, samples, run, i, warnings, lambda *_: bar.advance(task))
+                    _window(
+                        one,
+                        here,
+                        method,
+                        samples,
+                        run,
+                        i,
+                        warnings,
+                        lambda done, _, before=before: update(before + done, ""),
+                    )
                 )
             except InputError as error:
                 warnings.append(f"{_name(place)}: {error}")
-            bar.update(task, completed=(i + 1) * hunt.folds)
+            update(before + hunt.folds, "")
     return windows, warnings
 
 
