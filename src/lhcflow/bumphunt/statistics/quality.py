@@ -77,7 +77,13 @@ def sideband_fit(
     model, keep = dijet_model(spectrum.edges, parameters, energy), _outside(spectrum, region)
     if keep.sum() <= parameters:
         raise InputError(f"{keep.sum()} bins outside the signal region can't fix {parameters} parameters")
-    return fit(model.only(keep), spectrum.counts[keep])
+    fits = fit(model.only(keep), spectrum.counts[keep])
+    if not fits.converged.all():
+        raise InputError(
+            f"the fit of {parameters} parameters to {spectrum.counts[keep].sum():g} events beside the signal "
+            "region did not converge: take fewer parameters"
+        )
+    return fits
 
 
 def f_test(

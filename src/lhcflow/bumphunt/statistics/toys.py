@@ -12,12 +12,14 @@ from scipy import stats
 
 from ...errors import InputError
 from .fitting import fit
+from .limits import Reference
 from .model import BinnedModel
-from .significance import signed_z
 from .spectrum import Array
 
 _LEVEL = 0.5
 """Up-crossings are counted at this significance, where they are frequent (1005.1891)."""
+_ENOUGH = 10
+"""Toys as extreme as the data from which on their share is the global p-value."""
 _TOYS_AT_A_TIME = 10_000
 
 
@@ -27,12 +29,23 @@ class GlobalP:
 
     Attributes
     ----------
-    z_local : largest local significance of the data.
-    p : share of the toys whose largest significance is at least that.
-    low, high : its central 68 % interval (Clopper and Pearson).
-    upcrossings : the estimate of Gross and Vitells (1005.1891, eq. 3) with up-crossings counted in the
-        toys; where no toy is as extreme as the data it is the better number.
-    toys : number of toys.
+    z_local : float
+        Largest local significance of the data.
+    p : float
+        Share of the toys whose largest significance is at least that.
+    low, high : float
+        Its central 68 % interval (Clopper and Pearson).
+    upcrossings : float
+        The estimate of Gross and Vitells (1005.1891, eq. 3) with up-crossings counted in the toys; where few
+        toys are as extreme as the data it is the better number.
+    upcrossings_error : float
+        Its statistical error, from the number of up-crossings in the toys; with none at all that of one.
+    toys : int
+        Number of toys.
+    extreme : int
+        Toys at least as extreme as the data.
+    log_upcrossings : float
+        Natural logarithm of ``upcrossings``, which has a value where that is too small for a number.
     """
 
     z_local: float
@@ -40,17 +53,53 @@ class GlobalP:
     low: float
     high: float
     upcrossings: float
+    upcrossings_error: float
     toys: int
+    extreme: int
+    log_upcrossings: float
+
+    @property
+    def method(self) -> str:
+        """Where `best` comes from: "toys", if ten or more were as extreme as the data, or "up-crossings"."""
+        # Below the level at which they are counted, up-crossings say nothing.
+        return "toys" if self.extreme >= _ENOUGH or self.z_local < _LEVEL else "up-crossings"
 
     @property
     def best(self) -> float:
-        """``p`` if ten toys or more were as extreme as the data, else the up-crossing estimate."""
-        return self.p if self.p * self.toys >= 10 else self.upcrossings
+        """``p`` or ``upcrossings``: see `method`."""
+        return self.p if self.method == "toys" else self.upcrossings
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Central 68 % of the statistical uncertainty of `best`."""
+        if self.method == "toys":
+            return self.low, self.high
+        error = self.upcrossings_error
+        return max(self.upcrossings - error, float(stats.norm.sf(self.z_local))), self.upcrossings + error
 
     @property
     def z(self) -> float:
-        """Global significance."""
-        return float(stats.norm.isf(self.best)) if self.best > 0 else math.inf
+        """Global significance; minus infinity if every toy is as extreme as the data."""
+        if self.method == "toys":
+            return float(stats.norm.isf(self.p))
+        return significance_of_log(self.log_upcrossings)
+
+
+def significance_of_log(log_p: float) -> float:
+    """Standard deviations of a p-value that is given by its natural logarithm.
+
+    Examples
+    --------
+    >>> round(significance_of_log(stats.norm.logsf(50.0)), 6)
+    50.0
+    """
+    if log_p > -600:
+        return float(stats.norm.isf(math.exp(log_p)))
+    z = math.sqrt(-2 * log_p)
+    for _ in range(20):
+        # Newton's method; the derivative of log sf is -z (1 + 1/z^2) up to 1/z^4.
+        z += (float(stats.norm.logsf(z)) - log_p) / (z + 1 / z)
+    return z
 
 
 def draw_toys(expected: ArrayLike, n: int, seed: int) -> Array:
@@ -81,11 +130,11 @@ def toy_scan(
     """
     shapes = np.atleast_2d(np.asarray(peaks, float))
     counts = draw_toys(expected, toys, seed)
-    if not np.all(counts.sum(1) > 0):
-        raise InputError(f"toys of {np.sum(expected):.2g} events are empty at times: there is nothing to fit")
-    z = np.empty((toys, len(shapes)), np.float32)
-    for start in range(0, toys, _TOYS_AT_A_TIME):
-        some = slice(start, start + _TOYS_AT_A_TIME)
+    z = np.zeros((toys, len(shapes)), np.float32)
+    # A toy without events has no excess anywhere.
+    seen = np.flatnonzero(counts.sum(1) > 0)
+    for start in range(0, len(seen), _TOYS_AT_A_TIME):
+        some = seen[start : start + _TOYS_AT_A_TIME]
         previous = null = fit(model, counts[some], yields=0.0)
         for i, shape in enumerate(shapes):
             with_signal = fit(model.with_signal(shape), counts[some], start=previous)
@@ -101,20 +150,32 @@ def global_p(z_local: float, toys: ArrayLike) -> GlobalP:
     z = np.asarray(toys, float)
     if z.ndim != 2 or 0 in z.shape:
         raise InputError(f"global_p needs significances of shape (toys, masses), got {z.shape}")
+    if np.isnan(z_local) or np.isnan(z).any():
+        raise InputError(
+            f"a global p-value needs numbers: {int(np.isnan(z).any(1).sum())} of {len(z)} toys have a "
+            f"significance that is NaN, and the data have {z_local:.3g}"
+        )
     n, k = len(z), int(np.count_nonzero(z.max(1) >= z_local))
     low = float(stats.beta.ppf(0.16, k, n - k + 1)) if k else 0.0
     high = float(stats.beta.ppf(0.84, k + 1, n - k)) if k < n else 1.0
     above = z >= _LEVEL
-    crossings = float(np.mean(np.count_nonzero(above[:, 1:] & ~above[:, :-1], axis=1)))
-    return GlobalP(z_local, k / n, low, high, _gross_vitells(z_local, crossings), n)
+    crossings = np.count_nonzero(above[:, 1:] & ~above[:, :-1], axis=1)
+    mean = float(np.mean(crossings))
+    # Crossings of one toy belong together; without any, one could have been.
+    error = max(float(np.std(crossings)) / math.sqrt(n), 1 / n if mean == 0 else 0.0)
+    log_p = _gross_vitells(z_local, mean)
+    falling = math.exp(-0.5 * max(z_local**2 - _LEVEL**2, 0.0))
+    return GlobalP(z_local, k / n, low, high, math.exp(log_p), error * falling, n, k, log_p)
 
 
 def _gross_vitells(z: float, crossings: float) -> float:
+    """Logarithm of the p-value."""
     if z < _LEVEL:
-        return 1.0
-    return min(float(stats.norm.sf(z)) + crossings * math.exp(-0.5 * (z**2 - _LEVEL**2)), 1.0)
+        return 0.0
+    local, looked = float(stats.norm.logsf(z)), -0.5 * (z**2 - _LEVEL**2)
+    return min(float(np.logaddexp(local, looked + math.log(crossings))) if crossings > 0 else local, 0.0)
 
 
 def count_toys(model: BinnedModel, expected: ArrayLike, toys: int, seed: int = 0) -> Array:
     """Signed significances (toys,) of a model's own signal in background-only pseudo-experiments."""
-    return signed_z(model, draw_toys(expected, toys, seed))[0]
+    return Reference(model, draw_toys(expected, toys, seed)).z
