@@ -9,6 +9,7 @@ from lhcflow import InputError
 from lhcflow.integration import FlowSettings, Integrator, journal
 from lhcflow.integration.divergences import divergence_named
 from lhcflow.integration.evaluate import Integrand
+from lhcflow.integration.journal import CHECKED
 from lhcflow.integration.testfunctions import camel
 
 SMALL = FlowSettings(layers=4, hidden=(24,), bins=8, stages=3, steps=20, batch=(64, 256), growth=2.0)
@@ -42,16 +43,17 @@ def test_stopped_twice_and_resumed(method, calls, tmp_path, monkeypatch) -> None
     monkeypatch.setattr(journal, "SECONDS", 0.0)  # a record after every 100 points
     f = camel(2)
     expected = run(f, method, calls)
-    points = 0
+    points, again = 0, 0
     for share in (0.15, 0.6):
-        counting = Counting(f, stop=share * calls - points)
+        counting = Counting(f, stop=share * calls - points + again)
         with pytest.raises(Stopped):
             run(counting, method, calls, checkpoint=tmp_path / "c", resume=True)
-        points += counting.points
+        points += counting.points - again
+        again = CHECKED  # a resumed integration evaluates a few points of its first record again
     counting = Counting(f)
     result = run(counting, method, calls, checkpoint=tmp_path / "c", resume=True)
     assert result.to_dict() == expected.to_dict()
-    assert points + counting.points == result.calls
+    assert points + counting.points - again == result.calls
     x, w = result.sampler.sample(100)
     y, v = expected.sampler.sample(100)
     np.testing.assert_array_equal(x, y)
@@ -61,7 +63,7 @@ def test_stopped_twice_and_resumed(method, calls, tmp_path, monkeypatch) -> None
 def test_finished_integration_evaluates_nothing(tmp_path) -> None:
     f = camel(2)
     first = run(f, "flow", 3000, checkpoint=tmp_path / "c")
-    again = run(Counting(f, stop=0), "flow", 3000, checkpoint=tmp_path / "c", resume=True)
+    again = run(Counting(f, stop=CHECKED), "flow", 3000, checkpoint=tmp_path / "c", resume=True)
     assert again.to_dict() == first.to_dict()
 
 
@@ -72,7 +74,7 @@ def test_vectors_and_values_that_are_not_finite(tmp_path) -> None:
     with pytest.warns(RuntimeWarning, match="NaN or infinite"):
         first = run(f, "vegas", 2000, checkpoint=tmp_path / "c")
     with pytest.warns(RuntimeWarning, match="NaN or infinite"):
-        again = run(Counting(f, stop=0), "vegas", 2000, checkpoint=tmp_path / "c", resume=True)
+        again = run(Counting(f, stop=CHECKED), "vegas", 2000, checkpoint=tmp_path / "c", resume=True)
     assert again.mean.shape == (2,)
     assert again.to_dict() == first.to_dict()
     assert "NaN or infinite" in again.warnings[-1]
@@ -89,11 +91,31 @@ def test_records_of_another_integration(tmp_path) -> None:
     run(camel(2), "flow", 3000, checkpoint=tmp_path / "c")
     with pytest.raises(InputError, match="calls was 3000, is now 4000"):
         run(camel(2), "flow", 4000, checkpoint=tmp_path / "c", resume=True)
+    # Integrands are told apart by values on record.
+    with pytest.raises(InputError, match="other values now"):
+        run(lambda x: 1.001 * camel(2)(x), "flow", 3000, checkpoint=tmp_path / "c", resume=True)
     # The points of the second stage depend on the values of the first.
-    for later in sorted((tmp_path / "c").iterdir())[2:3]:
-        later.unlink()
+    changed = [camel(2), lambda x: x[:, 0] ** 4]
+    records = sorted((tmp_path / "c").iterdir())
+    records[2].unlink()
+    once = iter([changed[0], *[changed[1]] * 1000])
     with pytest.raises(InputError, match="took another way"):
-        run(lambda x: x[:, 0] ** 4, "flow", 3000, checkpoint=tmp_path / "c", resume=True)
+        run(lambda x: next(once)(x), "flow", 3000, checkpoint=tmp_path / "c", resume=True)
+
+
+def test_rounding_is_no_other_integrand(tmp_path) -> None:
+    single = run(lambda x: camel(2)(x).astype(np.float32), "vegas", 2000, checkpoint=tmp_path / "c")
+    again = run(camel(2), "vegas", 2000, checkpoint=tmp_path / "c", resume=True)
+    assert again.to_dict() == single.to_dict()
+
+
+def test_nothing_is_written_before_the_first_value(tmp_path) -> None:
+    def broken(x):
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        run(broken, "vegas", 2000, checkpoint=tmp_path / "c")
+    assert not (tmp_path / "c").exists()
 
 
 def test_a_divergence_given_as_a_function_is_known_by_its_name(tmp_path) -> None:

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from scipy.stats import kstest
+from scipy.stats import chi2, kstest
 
 from lhcflow import InputError
 from lhcflow.integration import Estimate, combine
@@ -18,7 +18,8 @@ def test_two_estimates_by_calls():
     result = combine([estimate(1.0, 0.3, 100), estimate(2.0, 0.4, 300)])
     assert result.mean == pytest.approx(1.75)
     assert result.sdev == pytest.approx(np.hypot(0.25 * 0.3, 0.75 * 0.4))
-    assert result.chi2 == pytest.approx((0.75 / 0.3) ** 2 + (0.25 / 0.4) ** 2)
+    assert result.chi2 == pytest.approx(1 / 0.25)  # two: (m1 - m2)^2 / (s1^2 + s2^2), whatever the weights
+    assert result.q == pytest.approx(chi2.sf(4, 1))
     assert (result.dof, result.calls) == (1, 400)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+import time
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,6 +14,9 @@ import typer
 from ..errors import InputError
 from .dask_option import dask_client
 from .options import Force, Json, Quiet, Resume, Seed, check_json, console
+
+SECONDS = 60  # of work that are not worth a folder if the function fails
+SAMPLER, POINTS = WRITES = ("sampler.npz", "points.npz")
 
 
 class Method(StrEnum):
@@ -60,19 +65,23 @@ def integrate(
     force: Force = False,
 ) -> None:
     """Integrate a Python function over the unit cube."""
+    import numpy as np
+
     check_json(json)
     if events and out is None:
         raise InputError("--events writes to the folder of the run: give --out DIR")
     if resume and out is None:
         raise InputError("--resume goes on in the folder of a run: give --out DIR")
-    from ..files import RunDirectory, write_json
+    from ..files import RunDirectory, content_hash, write_json
     from ..integration import Integrand, Integrator
     from ..integration.from_file import FileFunction
 
     loaded = FileFunction(function)
+    integrator = Integrator(dim, seed, method.value)
     card = {
         "command": "integrate",
         "function": function,
+        "content": content_hash(loaded.path),
         "dim": dim,
         "calls": calls,
         "rtol": rtol,
@@ -85,21 +94,31 @@ def integrate(
         "overweight": overweight,
         "seed": seed,
     }
-    run = RunDirectory(out, card, force=force, resume=resume) if out is not None else None
-    checkpoint = run.checkpoints / "integral" if run is not None else None
     screen = console(quiet)
     with (
         dask_client(dask) as client,
         Integrand(loaded, dim, torch=torch, batch=not point, workers=workers, client=client) as integrand,
     ):
-        result = Integrator(dim, seed, method.value).integrate(
-            integrand, calls, rtol, atol, cost=cost, quiet=quiet, checkpoint=checkpoint, resume=resume
-        )
-        results: dict[str, Any] = {"function": function, "dim": dim, **result.to_dict()}
-        if run is not None and result.sampler is not None:
-            result.sampler.save(run.path / "sampler.npz")
-            if events:
-                results["points"] = _unweight(result.sampler, events, overweight, run.path / "points.npz")
+        # What can be wrong with the function is found here, before --force removes another run.
+        integrand(np.random.default_rng(seed).random((2, dim)))
+        run = None if out is None else RunDirectory(out, card, force=force, resume=resume, writes=WRITES)
+        with contextlib.nullcontext() if run is None else run:
+            checkpoint = None if run is None else run.checkpoints / "integral"
+            begin = time.monotonic()
+            try:
+                result = integrator.integrate(
+                    integrand, calls, rtol, atol, cost=cost, quiet=quiet, checkpoint=checkpoint, resume=resume
+                )
+            except InputError:
+                # The function will be mended, and another function can't go on with these values.
+                if checkpoint is not None and not resume and time.monotonic() - begin < SECONDS:
+                    shutil.rmtree(checkpoint, ignore_errors=True)
+                raise
+            results: dict[str, Any] = {"function": function, "dim": dim, **result.to_dict()}
+            if run is not None and result.sampler is not None:
+                result.sampler.save(run.path / SAMPLER)
+                if events:
+                    results["points"] = _unweight(result.sampler, events, overweight, run.path / POINTS)
     screen.print(result.summary(), markup=False)
     screen.print(f"\n{result.method}: {result}", markup=False)
     if run is not None:

@@ -19,18 +19,18 @@ PATIENCE = 0.15  # share of the calls after which the training must look better 
 def integrate_auto(task: Task) -> Result:
     """Choose by the predicted error with the calls that are left, or with ``cost`` by error^2 x time."""
     pilot = run_pilot(task, least=400)
-    choice = Choice(task, spread_of(pilot.estimate), pilot.size)
-    if task.calls < TOO_FEW or not choice.flow_may_pay():
+    choice = Choice(task, spread_of(pilot.estimate, task.component), pilot.size)
+    if task.calls < TOO_FEW or not pilot.found or not choice.flow_may_pay():
         return finish_with_vegas(task, pilot.vegas, "auto: VEGAS+")
     flowing = Flowing(task, pilot).train(enough=choice.hopeless)
     if choice.abandoned:
         return finish_with_vegas(task, pilot.vegas, "auto: VEGAS+")
     start = time.monotonic()
-    calls_before, seconds_before = task.left, task.cost or 0.0
+    calls_before, seconds_before = task.left, 0.0 if task.cost is None else task.cost
     first = flowing.measure()
     seconds = task.measured(lambda: time.monotonic() - start)
     per_point = seconds / max(calls_before - task.left, 1) - seconds_before
-    if not choice.flow_is_better(spread_of(first), max(per_point, 0.0)):
+    if not choice.flow_is_better(spread_of(first, task.component), max(per_point, 0.0)):
         return finish_with_vegas(task, pilot.vegas, "auto: VEGAS+")
     return flowing.estimate().with_(method="auto: flow")
 

@@ -113,6 +113,8 @@ def for_unweighting(
         carried = np.cumsum(test[order] * count[order])
         allowed = int(np.searchsorted(carried, share * carried[-1]))
         w_max = test[order][min(allowed, len(test) - 1)]
+        if not w_max > 0:  # these points all vanish
+            return 0.0
         return float((count * np.minimum(test / w_max, 1)).sum() / count.sum())
 
     halves = [(even, ~even), (~even, even)]

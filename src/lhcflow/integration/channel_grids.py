@@ -117,6 +117,11 @@ class ChannelGrids(Proposal):
         pooled : one histogram for all categories with the same last label (the channel), whose grids must
             be equal; otherwise each category has its own, averaged with an even one of 500 points.
         """
+        largest = np.abs(weights).max(initial=0.0)
+        if not largest > 0:  # nothing to adapt to
+            return self
+        # Only ratios count, and squares can be represented in units of this power of two.
+        weights = np.ldexp(weights, -np.frexp(largest)[1])
         number = self.categories.number(x[:, 0])
         y, _ = self.inverse(x[:, 1:], number)
         index = np.minimum((y * self.bins).astype(np.intp), self.bins - 1)

@@ -16,10 +16,15 @@ from jaxtyping import Float
 
 from ..errors import InputError, RunError
 from ..training.interruptions import Interruptions
+from .arguments import whole
 from .journal import Journal
+from .units import largest_values
 
 Function = Callable[..., Any]
 CHUNK = 16384
+# If a component's largest value is below this, its values have lost digits: below 2^-1022 float64 has fewer
+# than 53 bits, and values 2^-52 times the largest still count.
+SMALLEST = 2.0**-970
 
 
 class Integrand:
@@ -46,6 +51,8 @@ class Integrand:
     calls : points evaluated so far.
     nonfinite_count : points with a value that was not finite.
     components : m, or None before the first call and for values of shape (n,).
+    largest : (m,) largest absolute value of each component since `start`; None before the first call.
+    driver : the component that drives adaptations: the first that was not zero at all points since `start`.
     journal : where values are recorded and found again, while an integration with checkpoints runs.
 
     Raises
@@ -74,8 +81,9 @@ class Integrand:
     ) -> None:
         if not callable(function):
             raise InputError(f"the integrand must be a function, got {type(function).__name__}")
-        if workers < 1 or chunk < 1:
-            raise InputError(f"workers and chunk must be at least 1, got {workers} and {chunk}")
+        dim, workers, chunk = (
+            whole(name, value, 1) for name, value in (("dim", dim), ("workers", workers), ("chunk", chunk))
+        )
         if nonfinite not in ("zero", "raise"):
             raise InputError(f'nonfinite must be "zero" or "raise", got {nonfinite!r}')
         self.function = function
@@ -88,8 +96,14 @@ class Integrand:
         self.nonfinite_count = 0
         self.components: int | None = None
         self.journal: Journal | None = None
+        self.start()
         self._call = _Call(function, torch, batch)
         self._pool: ProcessPoolExecutor | None = None
+
+    def start(self) -> None:
+        """Forget which components were found to differ from zero: another integration begins."""
+        self.largest: Float[np.ndarray, " m"] | None = None
+        self.driver = 0
 
     def __call__(self, x: Float[np.ndarray, "n dim"]) -> np.ndarray:
         """Values (n,) or (n, m) at the points ``x`` (n, dim), all finite."""
@@ -104,7 +118,14 @@ class Integrand:
             )
         self.components = values.shape[1] if values.ndim == 2 else None
         self.calls += len(x)
-        return self._finite(values)
+        values = self._finite(values)
+        largest = largest_values(values.reshape(len(values), -1))
+        if self.largest is None:
+            self.largest = np.zeros_like(largest)
+        if not self.largest.any() and largest.any():
+            self.driver = int(np.flatnonzero(largest)[0])
+        self.largest = np.maximum(self.largest, largest)
+        return values
 
     def _values(self, x: np.ndarray) -> np.ndarray:
         chunks = [x[i : i + self.chunk] for i in range(0, len(x), self.chunk)] or [x]
@@ -154,15 +175,11 @@ class Integrand:
             )
         return self._pool
 
-    def _checked(self, values: Any, n: int) -> np.ndarray:
-        try:
-            array = np.asarray(values, dtype=float)
-        except (TypeError, ValueError) as error:
-            raise InputError(f"the integrand must give real numbers: {error}") from None
+    def _checked(self, array: np.ndarray, n: int) -> np.ndarray:
         if array.ndim not in (1, 2) or len(array) != n or (array.ndim == 2 and array.shape[1] == 0):
             raise InputError(
                 f"the integrand must give shape ({n},) or ({n}, components) for {n} points, got "
-                f"{array.shape}; use batch=False for a function of one point"
+                f"{array.shape}; use batch=False (--point) for a function of one point"
             )
         components = array.shape[1] if array.ndim == 2 else None
         if self.calls and components != self.components:
@@ -196,6 +213,34 @@ class Integrand:
             "which counted as 0: the integral is that of the rest",
         )
 
+    def size_warnings(self, calls: int, even: int) -> tuple[str, ...]:
+        """Warnings for components that were zero at all points, or too small for float64.
+
+        With n points spread evenly, a part of the cube larger than 3/n would have been hit with a
+        probability of 1 - (1 - 3/n)^n > 95 %; strata don't make it smaller.
+
+        Parameters
+        ----------
+        calls : int
+            Of the integration. All its points are spread evenly if nothing was found at any of them.
+        even : int
+            Points of them that are spread evenly in any case.
+        """
+        largest = np.zeros(1) if self.largest is None else self.largest
+        if not largest.any():
+            return (_nothing_found("the integrand", calls, 3 / calls),)
+        messages = []
+        for i, size in enumerate(largest.tolist()):
+            name = "the integrand" if len(largest) == 1 else f"component {i + 1} of {len(largest)}"
+            if size == 0:
+                messages.append(_nothing_found(name, calls, 3 / even))
+            elif size < SMALLEST:
+                messages.append(
+                    f"{name} is at most {size:.2g}, where float64 has lost digits: multiply the integrand "
+                    "by a constant"
+                )
+        return tuple(messages)
+
     def close(self) -> None:
         """End the worker processes, without waiting for what they do."""
         if self._pool is not None:
@@ -214,6 +259,49 @@ class Integrand:
         self.close()
 
 
+_KIND = {"NoneType": "None", "str": "text", "bytes": "text", "str_": "text", "bytes_": "text"}
+
+
+def real_numbers(values: Any) -> np.ndarray:
+    """The integrand's values as an array of float64, if they are real numbers.
+
+    Raises
+    ------
+    InputError
+        If they are complex, text, dates, None, masked or ragged: numpy would turn most of these into numbers.
+    """
+    if values is None or type(values) in (str, bytes):
+        kind = _KIND[type(values).__name__]
+        raise InputError(f"the integrand must give an array of numbers, got {kind}")
+    if isinstance(values, np.ma.MaskedArray):
+        raise InputError("the integrand must give plain numbers, got a masked array: use values.filled(0)")
+    try:
+        array = np.asarray(values)
+    except (TypeError, ValueError, RuntimeError) as error:  # ragged lists; tensors that require gradients
+        raise InputError(f"the integrand must give real numbers: {error}") from None
+    if array.dtype.kind == "c":
+        raise InputError(
+            "the integrand must give real numbers, got complex ones: integrate real and imaginary part as a "
+            "vector of two"
+        )
+    if array.dtype.kind == "O":
+        kinds = {type(value).__name__ for value in array.ravel() if not hasattr(type(value), "__float__")}
+    else:
+        kinds = set() if array.dtype.kind in "biuf" else {array.dtype.type.__name__}
+    if kinds:
+        names = ", ".join(sorted(_KIND.get(kind, kind) for kind in kinds))
+        raise InputError(f"the integrand must give real numbers, got {names}")
+    return array.astype(float)  # always a copy: a function may give the same array again and again
+
+
+def _nothing_found(name: str, calls: int, volume: float) -> str:
+    return (
+        f"nothing found: {name} was 0 at all {calls:,} points. With 95 % confidence it differs from 0 in less"
+        f" than {volume:.2g} of the cube, so that its integral is below {volume:.2g} times its mean there;"
+        " use more calls or variables in which it is broader"
+    )
+
+
 class _Call:
     """The plain call of the function on one chunk; this is what is sent to other processes."""
 
@@ -222,22 +310,25 @@ class _Call:
         self.torch = torch
         self.batch = batch
 
-    def __call__(self, x: np.ndarray) -> Any:
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        x = x.copy()  # a function may change its argument, which is the integrator's
         if self.torch:
             return self._with_torch(x)
-        if self.batch:
-            return np.asarray(self.function(x))
-        return np.array([self.function(point) for point in x])
+        return real_numbers(self.function(x) if self.batch else [self.function(point) for point in x])
 
     def _with_torch(self, x: np.ndarray) -> np.ndarray:
         import torch
 
         with torch.no_grad():
             tensor = torch.from_numpy(x)
-            values = self.function(tensor) if self.batch else torch.stack([self.function(p) for p in tensor])
-        if not isinstance(values, torch.Tensor):
-            raise InputError(f"a torch integrand must give a tensor, got {type(values).__name__}")
-        return values.detach().to(device="cpu", dtype=torch.float64).numpy()
+            given = [self.function(tensor)] if self.batch else [self.function(p) for p in tensor]
+            for values in given:
+                if not isinstance(values, torch.Tensor):
+                    raise InputError(f"a torch integrand must give a tensor, got {type(values).__name__}")
+            values = given[0] if self.batch else torch.stack(given)
+        values = values.detach().cpu()
+        # numpy has no bfloat16; complex numbers are refused with those of numpy
+        return real_numbers((values if values.is_complex() else values.double()).numpy())
 
 
 def _pickled(call: _Call) -> bytes:

@@ -8,9 +8,9 @@ from collections.abc import Callable
 import numpy as np
 
 from ..training.progress import progress_bar
-from .flow_training import Stage, Training, train_flow
+from .flow_training import NothingFound, Stage, Training, train_flow
 from .grid_start import tempered_grid
-from .guard import Probe, drawn_probes, lost_mode_warnings
+from .guard import Probe, drawn_probes, lost_mode_warnings, single_point_warnings
 from .latent import FlowProposal, LatentProposal
 from .mixture import MixtureProposal
 from .pilot import Pilot, run_pilot
@@ -19,6 +19,7 @@ from .results import Estimate, Result, combine
 from .sampler import Sampler
 from .task import Task, spread_of
 from .vegas import Vegas, converged
+from .vegas_method import finish_with_vegas
 
 GRID = 0.1  # share of the training's calls that look for narrow peaks
 ITERATIONS = 5
@@ -27,8 +28,12 @@ LATENT_BINS = 32  # a flow's marginal errors are smooth; more bins would adapt t
 
 
 def integrate_flow(task: Task) -> Result:
-    """The method "flow"."""
-    return Flowing(task, run_pilot(task, least=20)).train().estimate()
+    """The method "flow"; where no point had a value to train on, the rest is spent with VEGAS+."""
+    pilot = run_pilot(task, least=20)
+    try:
+        return Flowing(task, pilot).train().estimate()
+    except NothingFound as reason:
+        return finish_with_vegas(task, pilot.vegas).warn(f"no flow was trained: {reason}")
 
 
 class Flowing:
@@ -108,12 +113,12 @@ class Flowing:
         size = first.calls
         if task.rtol:
             # Strata are learned for one size: from here on it stays.
-            needed = 1.2 * task.points_needed(spread_of(first))
+            needed = 1.2 * task.points_needed(spread_of(first, task.component))
             size = int(np.clip(min(needed, task.left) / 3, size, max(size, task.left)))
         while task.left >= size and not self._converged():
             self.iterate(size)
         result = combine(self.estimates, method="flow")
-        mean, sdev = float(np.ravel(result.mean)[0]), float(np.ravel(result.sdev)[0])
+        mean, sdev = task.head(result)
         scale = float(np.exp(self.training.buffer.log_integral()))
         warnings = lost_mode_warnings(mean, sdev, self.proposal, scale, self.probes)
         if not self.training.done:
@@ -123,6 +128,7 @@ class Flowing:
                 *warnings,
             )
         sampler = Sampler(self._sampled(), task.integrand, seed=task.seeds[3])
+        warnings += single_point_warnings(result.iterations, task.component)
         return result.with_(sampler=sampler).warn(*warnings, *self.pilot.warnings(result))
 
     def _sampled(self) -> Proposal:

@@ -42,6 +42,10 @@ Evaluate = Callable[[np.ndarray], np.ndarray]
 """From points (n, dim) to the values (n,) of the integrand that drive the adaptation, all finite."""
 
 
+class NothingFound(RunError):
+    """The integrand vanished at all points so far: there is nothing to train on."""
+
+
 @dataclass(frozen=True)
 class Stage:
     """What one stage of the training did.
@@ -164,7 +168,7 @@ class Training:
         if len(self.buffer) == 0:
             raise InputError("the training of a flow needs calls")
         if not np.isfinite(self.buffer.log_f).any():
-            raise RunError(f"the integrand vanished at all {len(self.buffer):,} points: nothing to adapt to")
+            raise NothingFound(f"the integrand was 0 at all of the first {len(self.buffer):,} points")
         self.beta = self.buffer.temperature(s.effective, self.beta)
         if not self.history:
             self._align()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import runpy
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,14 @@ class FileFunction:
 
     Parameters
     ----------
-    name : ``path/to/file.py:function``.
+    name : str
+        ``path/to/file.py:function``.
 
     Raises
     ------
     InputError
-        If the name has no such form, there is no such file or function, or the file does not run.
+        If the name has no such form, there is no such file or function, or the file does not run. Also
+        when it is called, if the function raises or exits: with the error's type, message and place.
     """
 
     def __init__(self, name: str) -> None:
@@ -40,8 +43,8 @@ class FileFunction:
             sys.path.insert(0, folder)
         try:
             names = runpy.run_path(str(self.path))
-        except Exception as error:
-            raise InputError(f"{self.path.name} does not run: {type(error).__name__}: {error}") from error
+        except (Exception, SystemExit) as error:
+            raise InputError(f"{self.path.name} does not run: {_what(error, self.path)}") from error
         function = names.get(self.function)
         if not callable(function):
             raise InputError(f"{self.path.name} has no function {self.function!r}")
@@ -49,7 +52,10 @@ class FileFunction:
 
     def __call__(self, x: Any) -> Any:
         """Call the function."""
-        return self._loaded(x)
+        try:
+            return self._loaded(x)
+        except (Exception, SystemExit) as error:
+            raise InputError(f"the integrand failed: {_what(error, self.path)}") from error
 
     def __getstate__(self) -> dict[str, Any]:
         return {"path": self.path, "function": self.function}
@@ -57,3 +63,15 @@ class FileFunction:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._loaded = self._load()
+
+
+def _what(error: BaseException, path: Path) -> str:
+    """Type and message of an error, and the last line of the user's file that led to it."""
+    if isinstance(error, SystemExit):
+        text = f"it calls sys.exit({'' if error.code is None else repr(error.code)})"
+    else:
+        text = ": ".join(filter(None, (type(error).__name__, str(error))))
+    if isinstance(error, SyntaxError):  # says its place itself
+        return text
+    lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if Path(f.filename) == path]
+    return f"{text} ({path.name}, line {lines[-1]})" if lines else text

@@ -96,8 +96,8 @@ class Integrator:
         Parameters
         ----------
         f : function of points (n, dim) in the unit cube with values (n,), or (n, m) for m integrals at once:
-            the first that is not zero everywhere drives the adaptation. Or an :class:`Integrand`. Values must be
-            real; real and imaginary part of a complex function are a vector of two.
+            the first that is not zero everywhere drives the adaptation. Or an :class:`Integrand`. Values must
+            be real; real and imaginary part of a complex function are a vector of two.
         calls : the budget of evaluations, adaptation included.
         rtol, atol : stop before the budget when all errors are below ``rtol |mean|`` or below ``atol``.
         cost : seconds per evaluation; with it, "auto" compares methods by the time they take to reach the

@@ -21,6 +21,10 @@ from jaxtyping import Float
 from ..errors import InputError
 from ..training.checkpoints import load_checkpoint, save_checkpoint
 
+CHECKED = 4  # points of the first record that are evaluated again, to see that the integrand is the same
+# Values that differ by more than this, relative to themselves, or a hundredth of it, relative to the largest
+# of the record, are no rounding: single precision may be so far off when points come in other batches.
+SAME = 1e-4
 SECONDS = 20.0  # a record of values holds about so much work: what Ctrl-C may cost
 FORMAT = "lhcflow.journal/1"
 
@@ -49,15 +53,21 @@ class Journal:
             if strange:
                 raise InputError(f"{folder} holds {strange[0]}, which no integration wrote: another folder")
             shutil.rmtree(self.folder)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._next = 0
+        self._next = 1
         self._rate = 0.0  # points per second
-        stated = self._record("settings", FORMAT, {}, lambda: dict(settings))
-        for name in {**stated, **settings}:
-            if stated.get(name) != settings.get(name):
+        self._checked = False
+        self._settings = dict(settings)
+        self._begun = self._path(0).exists()
+        if self._begun:
+            self._compare(self._read(0, "settings", FORMAT)["value"])
+
+    def _compare(self, stated: Mapping[str, Any]) -> None:
+        """The settings in the first record must be those of this integration."""
+        for name in {**stated, **self._settings}:
+            if stated.get(name) != self._settings.get(name):
                 raise InputError(
-                    f"the checkpoints in {folder} are of another integration: {name} was "
-                    f"{stated.get(name)!r}, is now {settings.get(name)!r}"
+                    f"the checkpoints in {self.folder} are of another integration: {name} was "
+                    f"{stated.get(name)!r}, is now {self._settings.get(name)!r}"
                 )
 
     def values(
@@ -66,7 +76,15 @@ class Journal:
         evaluate: Callable[[np.ndarray], np.ndarray],
         chunk: int,
     ) -> np.ndarray:
-        """``evaluate(x)`` in parts of whole chunks (``chunk`` points each), each part a record."""
+        """``evaluate(x)`` in parts of whole chunks (``chunk`` points each), each part a record.
+
+        Where the first record is read back, a few of its points are evaluated again.
+
+        Raises
+        ------
+        InputError
+            If they have other values now: the integrand was changed, or is random.
+        """
         parts, start = [], 0
         while start < len(x) or not parts:
             size = max(round(self._rate * SECONDS / chunk), 1) * chunk if self._rate else chunk
@@ -82,7 +100,26 @@ class Journal:
             self._rate = len(values) / max(time.monotonic() - begin, 1e-6)
             return values
 
-        return self._record("values", _digest(x), {}, timed)
+        recorded = not self._checked and self._path(self._next).exists()
+        values = self._record("values", _digest(x), {}, timed)
+        if recorded:
+            self._check(x[: len(values)], values, evaluate)
+        self._checked = True
+        return values
+
+    def _check(self, x: np.ndarray, values: np.ndarray, evaluate: Callable[[np.ndarray], np.ndarray]) -> None:
+        """Evaluate the points with the largest values again, half of them, and the first ones."""
+        size = np.abs(np.nan_to_num(values)).reshape(len(values), -1).max(axis=1)
+        rows = np.unique(np.r_[np.argsort(-size, kind="stable")[: CHECKED // 2], : min(CHECKED // 2, len(x))])
+        again, stored = evaluate(x[rows]), values[rows]
+        close = again.shape == stored.shape and np.isclose(
+            again, stored, rtol=SAME, atol=SAME / 100 * size.max(), equal_nan=True
+        )
+        if not np.all(close):
+            raise InputError(
+                f"can't go on from {self.folder}: the integrand has other values now at the first points on "
+                "record; it was changed, or is random. Start anew (--force)"
+            )
 
     def fit(self, objects: Mapping[str, Any], make: Callable[[], float]) -> float:
         """``make()``, which changes ``objects`` (what checkpoints can hold) and returns a number."""
@@ -92,22 +129,35 @@ class Journal:
         """A number that would be another one the next time, such as a measured time."""
         return self._record("number", "", {}, measure)
 
+    def _path(self, number: int) -> Path:
+        return self.folder / f"{number:06d}.safetensors"
+
     def _record(self, kind: str, digest: str, objects: Mapping[str, Any], make: Callable[[], Any]) -> Any:
-        path = self.folder / f"{self._next:06d}.safetensors"
+        path = self._path(self._next)
         self._next += 1
-        if not path.exists():
-            value = make()
-            save_checkpoint(path, kind=kind, digest=digest, value=value, **objects)
-            return value
+        if path.exists():
+            found = self._read(self._next - 1, kind, digest)
+            if objects:
+                load_checkpoint(path, **objects)
+            return found["value"]
+        value = make()
+        if not self._begun:  # the folder appears with the first thing that is worth keeping
+            self.folder.mkdir(parents=True, exist_ok=True)
+            save_checkpoint(self._path(0), kind="settings", digest=FORMAT, value=self._settings)
+            self._begun = True
+        save_checkpoint(path, kind=kind, digest=digest, value=value, **objects)
+        return value
+
+    def _read(self, number: int, kind: str, digest: str) -> dict[str, Any]:
+        """A record, which must be of a kind and made for what ``digest`` says."""
+        path = self._path(number)
         found = load_checkpoint(path)
         if (found.get("kind"), found.get("digest")) != (kind, digest):
             raise InputError(
                 f"can't go on from {self.folder}: the integration took another way at {path.name}; "
                 "was the integrand, the number of threads or the version of torch changed? Start it anew"
             )
-        if objects:
-            load_checkpoint(path, **objects)
-        return found["value"]
+        return found
 
 
 def _is_record(path: Path) -> bool:

@@ -9,9 +9,9 @@ import numpy as np
 from ..training.progress import progress_bar
 from .categories import for_unweighting
 from .channel_grids import ChannelGrids, adapted_grids
-from .flow_training import Stage, train_flow
+from .flow_training import NothingFound, Stage, train_flow
 from .grid_start import NARROW
-from .guard import drawn_probes, lost_mode_warnings
+from .guard import drawn_probes, lost_mode_warnings, single_point_warnings
 from .mixed_training import MixedTraining
 from .mixture import MixtureProposal
 from .proposal import Proposal, Uniform
@@ -48,13 +48,17 @@ def _integrate_flow(task: Task) -> Result:
         def report(stage: Stage) -> None:
             update(len(training.history), f"beta {stage.beta:.2f}, sd/I {stage.spread:.3g}")
 
-        train_flow(task.driver, training, calls - grid_calls, report=report)
+        try:
+            train_flow(task.driver, training, calls - grid_calls, report=report)
+        except NothingFound as reason:
+            grids = ChannelGrids.even(task.categories, task.dim, BINS[1])
+            return _finish(task, grids, rng, "multichannel VEGAS").warn(f"no flow was trained: {reason}")
     proposal = training.proposal
     sources = {"uniform": Uniform(task.dim), "early-flow": training.earliest}
     probes = drawn_probes(task.driver, sources, task.probe_calls, rng)
     broad = training.halfway if s.defensive else None
     result = _finish(task, proposal, rng, "flow of channels and points", broad)
-    mean, sdev = float(np.ravel(result.mean)[0]), float(np.ravel(result.sdev)[0])
+    mean, sdev = task.head(result)
     scale = float(np.exp(training.buffer.log_integral()))
     return result.warn(*lost_mode_warnings(mean, sdev, proposal, scale, probes))
 
@@ -78,11 +82,13 @@ def _finish(
     estimates, numbers, weights = [], [], []
     for _ in range(ITERATIONS):
         x, density = proposal.sample(size, rng)
-        w = task.driver(x) / density
-        estimates.append(Estimate(np.array([w.mean()]), np.array([[w.var(ddof=1) / size]]), size))
+        values = task.integrand(x)
+        weighted = values.reshape(size, -1) / density[:, None]
+        w = weighted[:, task.component]
+        estimates.append(Estimate.of_weights(weighted, task.component))
         numbers.append(proposal.categories.number(x[:, 0]))
         weights.append(w)
-        if (task.rtol or task.atol) and converged(combine(estimates), task.rtol, task.atol):
+        if converged(combine(estimates), task.rtol, task.atol):
             break
     tuned = for_unweighting(np.concatenate(numbers), np.concatenate(weights), proposal.probability)
     sampled = proposal.with_probability(tuned)
@@ -91,4 +97,6 @@ def _finish(
         sampled = MixtureProposal([sampled, broad], [1 - share, share])
     sampler = Sampler(sampled, task.integrand, seed=task.seeds[3])
     # weighted by calls: with rare large weights the errors correlate with the means
-    return combine(estimates, weighted=False, sampler=sampler, method=method)
+    scalar = task.integrand.components is None
+    result = combine(estimates, weighted=False, scalar=scalar, sampler=sampler, method=method)
+    return result.warn(*single_point_warnings(estimates, task.component))

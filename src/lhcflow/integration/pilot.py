@@ -27,25 +27,36 @@ class Pilot:
     buffer : their points.
     estimate : of the second iteration.
     size : calls of an iteration.
+    component : that drives the adaptation.
     """
 
     vegas: Vegas
     buffer: SampleBuffer
     estimate: Estimate
     size: int
+    component: int = 0
+
+    @property
+    def found(self) -> bool:
+        """Whether the integrand was not zero at all points."""
+        return bool(np.isfinite(self.buffer.log_f).any())
 
     def warnings(self, result: Result) -> tuple[str, ...]:
         """A warning if VEGAS+ found clearly more than ``result``; that it found less is nothing unusual.
 
         Errors from two points per stratum are themselves uncertain: small differences say nothing.
         """
-        mean, sdev = float(np.ravel(result.mean)[0]), float(np.ravel(result.sdev)[0])
-        difference = (float(self.estimate.mean[0]) - mean) * np.sign(mean)
-        combined = float(np.hypot(self.estimate.sdev[0], sdev))
+        mean, sdev = (float(np.ravel(part)[self.component]) for part in (result.mean, result.sdev))
+        pilot, pilot_sdev = (
+            float(self.estimate.mean[self.component]),
+            float(self.estimate.sdev[self.component]),
+        )
+        difference = (pilot - mean) * np.sign(mean)
+        combined = float(np.hypot(pilot_sdev, sdev))
         if difference <= max(SIGMAS * combined, MISSED * abs(mean)):
             return ()
         return (
-            f"VEGAS+ found {self.estimate.mean[0]:.4g} +- {self.estimate.sdev[0]:.2g}, "
+            f"VEGAS+ found {pilot:.4g} +- {pilot_sdev:.2g}, "
             f"{difference / combined:.1f} standard deviations above the flow: possibly a lost mode; "
             "integrate with more calls",
         )
@@ -57,7 +68,7 @@ def run_pilot(task: Task, least: int) -> Pilot:
     size = max(int(min(SHARE * task.calls, OF_TRAINING * task.training_calls)), least)
     buffer = SampleBuffer(task.dim)
     _, estimate = (_recorded(task, vegas, size, buffer) for _ in range(2))
-    return Pilot(vegas, buffer, estimate, size)
+    return Pilot(vegas, buffer, estimate, size, task.component)
 
 
 def _recorded(task: Task, vegas: Vegas, calls: int, buffer: SampleBuffer) -> Estimate:
@@ -75,7 +86,8 @@ def _recorded(task: Task, vegas: Vegas, calls: int, buffer: SampleBuffer) -> Est
         vegas.grid, divisions=vegas.strata.divisions, probability=counts / counts.sum()
     )
     driving = np.concatenate(values)
-    buffer.add(np.concatenate(xs), driving if driving.ndim == 1 else driving[:, 0], drawn)
+    driving = driving if driving.ndim == 1 else driving[:, task.component]
+    buffer.add(np.concatenate(xs), driving, drawn)
     estimate = vegas.estimate()
     vegas.refine()
     return estimate

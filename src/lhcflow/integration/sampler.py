@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ..errors import InputError, RunError
-from ..files import atomic_write
+from ..files import atomic_write, read_arrays
 from .evaluate import Integrand
 from .proposal import Proposal, rebuild
 from .unweighting import (
@@ -135,7 +135,7 @@ class Sampler:
         w = np.concatenate(weights)
         over = np.abs(w)
         share = float(over[over > 1].sum() / max(over.sum(), 1e-300))
-        return UnweightedPoints(np.concatenate(xs), w, float(w_max or 0.0), max(trials, 1), share)
+        return UnweightedPoints(np.concatenate(xs), w, 0.0 if w_max is None else w_max, max(trials, 1), share)
 
     def unweighting_efficiency(self, n: int = 100_000, overweight: float = 1e-3) -> Efficiency:
         """Accepted share of ``n`` fresh points; overweights carry at most a given share of the integral."""
@@ -169,19 +169,18 @@ class Sampler:
         InputError
             If the file is missing or not a sampler.
         """
+        if not os.path.exists(path):
+            raise InputError(f"there is no file {path}")
         try:
-            with np.load(path, allow_pickle=False) as file:
-                arrays = {name: file[name] for name in file.files}
+            arrays = read_arrays(path)
             header = json.loads(str(arrays.pop("header")))
             if header["format"] != FORMAT:
                 raise KeyError(header["format"])
-        except FileNotFoundError:
-            raise InputError(f"there is no file {path}") from None
-        except (KeyError, ValueError, OSError, EOFError):
-            raise InputError(f"{path} is not a sampler saved by lhcflow") from None
-        state = {name.removeprefix("state."): value for name, value in arrays.items()}
-        sampler = cls(rebuild(header["proposal"], state), function)
-        sampler._rng.bit_generator.state = header["rng"]
+            state = {name.removeprefix("state."): value for name, value in arrays.items()}
+            sampler = cls(rebuild(header["proposal"], state), function)
+            sampler._rng.bit_generator.state = header["rng"]
+        except (KeyError, ValueError, TypeError, AttributeError, IndexError, RuntimeError, OverflowError):
+            raise InputError(f"{path} is not a sampler saved by lhcflow, or it is damaged") from None
         return sampler
 
     def __repr__(self) -> str:

@@ -105,6 +105,12 @@ class Strata:
             np.maximum(self.largest, largest, out=self.largest)
         self.iterations += 1
 
+    def scale(self, power: int) -> None:
+        """Multiply the integrand that was learned by 2 to the ``power``."""
+        for moment, times in ((self.variance, 2), (self.mean, 1), (self.largest, 1)):
+            if moment is not None:
+                np.ldexp(moment, times * power, out=moment)
+
     def forget(self) -> None:
         """The next iteration replaces what was learned (the grid below the strata has changed)."""
         self.iterations = 0

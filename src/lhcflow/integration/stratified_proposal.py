@@ -96,7 +96,8 @@ def _probabilities(strata: Strata) -> np.ndarray:
 
 def _largest_neighbour(values: np.ndarray, divisions: np.ndarray) -> np.ndarray:
     """Largest of the values (strata,) in the strata that share a face with each stratum."""
-    grid = values.reshape(divisions[::-1])
+    # Only dimensions with more than one division have neighbours: an array has at most 64 dimensions.
+    grid = values.reshape(divisions[divisions > 1][::-1])
     largest = np.zeros_like(grid)
     for axis in range(grid.ndim):
         along, found = np.moveaxis(grid, axis, 0), np.moveaxis(largest, axis, 0)

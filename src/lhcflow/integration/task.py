@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -11,7 +12,7 @@ from .categories import Categories
 from .evaluate import Integrand
 from .flow_settings import FlowSettings
 from .journal import Journal
-from .results import Estimate
+from .results import Estimate, Result
 
 PROBES = 0.02  # share of the calls for the guard
 MOST_PROBES = 20_000
@@ -65,10 +66,25 @@ class Task:
         most = max(self.settings.most, int(OF_MANY * self.calls))
         return min(int(self.settings.share * self.calls), most)
 
+    @property
+    def even_calls(self) -> int:
+        """Calls at points spread evenly over the cube, at least: with any method half of the guard's are."""
+        return max(self.probe_calls // 2, 1)
+
+    @property
+    def component(self) -> int:
+        """The component that drives the adaptation: the first that was not zero at all points."""
+        return self.integrand.driver
+
     def driver(self, x: np.ndarray) -> np.ndarray:
-        """The component (n,) of the integrand that drives the adaptation."""
+        """The values (n,) of the component that drives the adaptation."""
         values = self.integrand(x)
-        return values if values.ndim == 1 else values[:, 0]
+        return values if values.ndim == 1 else values[:, self.component]
+
+    def head(self, result: Result) -> tuple[float, float]:
+        """Mean and standard deviation of the component that drives the adaptation."""
+        mean, sdev = np.ravel(result.mean), np.ravel(result.sdev)
+        return float(mean[self.component]), float(sdev[self.component])
 
     def measured(self, measure: Callable[[], float]) -> float:
         """A measured time; an integration that is resumed takes the one it had."""
@@ -79,6 +95,7 @@ class Task:
         return (spread / self.rtol) ** 2 if self.rtol else float("inf")
 
 
-def spread_of(estimate: Estimate) -> float:
-    """sd/I per call of an iteration, stratification counted, for the first component."""
-    return float(estimate.sdev[0] / max(abs(estimate.mean[0]), 1e-300)) * estimate.calls**0.5
+def spread_of(estimate: Estimate, component: int) -> float:
+    """sd/I per call of an iteration, stratification counted; infinite where nothing was found."""
+    mean, sdev = float(estimate.mean[component]), float(estimate.sdev[component])
+    return sdev / abs(mean) * estimate.calls**0.5 if mean else math.inf

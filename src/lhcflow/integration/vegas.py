@@ -17,12 +17,16 @@ from .results import Estimate, Result, combine
 from .sampler import Sampler
 from .stratification import Strata, choose_divisions
 from .stratified_proposal import StratifiedProposal
+from .units import Units
 from .vegas_map import VegasMap
 
 Function = Callable[[np.ndarray], np.ndarray]
 
 BATCH = 2**17  # points that are handed out together, about
 POINTS_PER_WINDOW = 200  # the grid is trained on averages over about so many points
+# Calls per iteration from which on the iterations that only adapt are half as long and twice as many: narrow
+# peaks take about six. With fewer calls the grid would follow noise (measured with testfunctions.py).
+LONG = 1500
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,11 @@ class Vegas:
     grid : a grid to start with.
     threads : of the native kernels.
 
+    Attributes
+    ----------
+    driver : component of a vector integrand that grid and strata adapt to: the first that was not zero at all
+        points so far; None before there is one.
+
     References
     ----------
     G. P. Lepage, J. Comput. Phys. 27 (1978) 192; 2009.05112.
@@ -109,7 +118,9 @@ class Vegas:
         self.calls = 0
         self._sequence = seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)
         self._keys = np.random.Generator(np.random.PCG64(self._sequence))
+        self.driver: int | None = None
         self._sums: _Sums | None = None
+        self._units: Units | None = None
 
     def prepare(self, calls: int) -> None:
         """Choose bins and strata for iterations of ``calls`` calls; keeps what was learned where it can."""
@@ -137,6 +148,7 @@ class Vegas:
         stratum = np.repeat(np.arange(self.strata.count, dtype=np.int64), parts)
         counts = sizes if len(stratum) == len(sizes) else _split(sizes, parts)
         sums.points = int(sizes.sum())
+        sums.sizes = sizes
         total = sizes[stratum].astype(float)
         ends = np.cumsum(counts)
         first = 0
@@ -161,24 +173,55 @@ class Vegas:
     def accumulate(self, batch: Batch, values: np.ndarray) -> None:
         """Take the integrand's values (n,) or (n, m) at the points of ``batch``; all must be finite.
 
-        Grid and strata adapt to the first component.
+        Grid and strata adapt to the first component that is not zero everywhere.
         """
         if self._sums is None:
             raise InputError("accumulate needs an iteration: take the batch from batches()")
         values = np.ascontiguousarray(values, dtype=float)
         if values.shape[0] != len(batch.x) or values.ndim > 2:
             raise InputError(f"the integrand gave shape {values.shape} for {len(batch.x)} points")
-        self._sums.add(batch, values.reshape(len(values), -1))
+        values = values.reshape(len(values), -1)
+        if self._units is None:
+            self._units = Units(values.shape[1])
+        if self.driver is None:
+            self.driver = first_nonzero(values)
+        if len(self._units.exponent) != values.shape[1]:
+            raise InputError(
+                f"the integrand changed from {len(self._units.exponent)} components to {values.shape[1]}"
+            )
+        shift = self._units.fit(values)
+        if shift.any():
+            self._sums.scale(shift[self._order(len(shift))])
+            self.strata.scale(int(shift[self.driver or 0]))
+        values = self._units.apply(values)
+        if self.driver:
+            values = np.ascontiguousarray(values[:, self._order(values.shape[1])])
+        self._sums.add(batch, values)
         self.calls += len(values)
+
+    def _order(self, size: int) -> np.ndarray:
+        """The components as the kernels take them: the driving one comes first."""
+        first = self.driver or 0
+        return np.array([first, *(i for i in range(size) if i != first)])
 
     def estimate(self) -> Estimate:
         """The integral from the iteration that was just completed."""
         sums = self._sums
-        if sums is None or not sums.complete:
+        if sums is None or self._units is None or not sums.complete:
             raise InputError("estimate needs a complete iteration: accumulate all batches first")
+        back = np.argsort(self._order(len(sums.mean)))
+        mean, covariance = sums.mean[back], sums.covariance[np.ix_(back, back)]
         # What rounding leaves of a constant integrand is an error too.
-        rounding = np.finfo(float).eps * np.abs(sums.mean)
-        return Estimate(sums.mean.copy(), sums.covariance + np.diag(rounding**2), sums.calls)
+        rounding = np.finfo(float).eps * np.abs(mean)
+        dof, top = sums.quality()
+        return Estimate(
+            np.ldexp(mean, self._units.exponent),
+            covariance + np.diag(rounding**2),
+            sums.calls,
+            dof,
+            top,
+            self._units.unit,
+        )
 
     def refine(self, grid: bool = True) -> None:
         """Adapt grid (unless told not to) and strata to the iteration that was just completed.
@@ -228,7 +271,7 @@ class Vegas:
         """Several iterations, the first ``warmup`` of which only adapt.
 
         Grid and strata adapt in 70 % of the iterations, then the strata alone: the sampler of the result
-        needs to know them well.
+        needs to know them well. From 1,500 calls per iteration on, each of the warm-up is done in two halves.
 
         Parameters
         ----------
@@ -237,7 +280,8 @@ class Vegas:
         calls : of all iterations together, warm-up included.
         iterations : how many the calls are divided into.
         warmup : how many of them do not count in the result: their errors are the least reliable.
-        rtol, atol : stop when all errors are below ``rtol * |mean|`` or below ``atol``.
+        rtol, atol : stop when all errors are below ``rtol * |mean|`` or below ``atol``; the warm-up stops
+            when that holds for one of its iterations.
         weighted : see :func:`~lhcflow.integration.results.combine`.
 
         Returns
@@ -251,14 +295,16 @@ class Vegas:
             )
         integrand = f if isinstance(f, Integrand) else Integrand(f, self.dim)
         before = self.calls
+        size = max(calls // iterations, 4)
+        parts = 2 if size >= LONG else 1
+        for _ in range(warmup * parts):
+            one = self.iterate(integrand, size // parts)
+            if (rtol is not None or atol is not None) and converged(combine([one]), rtol, atol):
+                break
         estimates: list[Estimate] = []
-        for i in range(iterations):
-            estimate = self.iterate(
-                integrand, max(calls // iterations, 4), "all" if 10 * i < 7 * iterations else "strata"
-            )
-            if i < warmup:
-                continue
-            estimates.append(estimate)
+        for i in range(warmup, iterations):
+            adapt = "all" if 10 * i < 7 * iterations else "strata"
+            estimates.append(self.iterate(integrand, size, adapt))
             if (rtol is not None or atol is not None) and converged(
                 combine(estimates, weighted=weighted), rtol, atol
             ):
@@ -279,13 +325,14 @@ class Vegas:
 
 
 class _Sums:
-    """What an iteration accumulates."""
+    """What an iteration accumulates, the driving component first and all in the integrator's units."""
 
     def __init__(self, strata: int, dim: int, bins: int) -> None:
         self.mean = np.empty(0)
         self.covariance = np.empty((0, 0))
         self.moments = np.zeros((strata, 3))
         self.histogram = np.zeros((dim, bins, 2))
+        self.sizes = np.zeros(strata, dtype=np.int64)
         self.calls = 0
         self.points = 0
         self.drawn = False
@@ -296,11 +343,10 @@ class _Sums:
         return self.drawn and self.calls == self.points
 
     def add(self, batch: Batch, values: np.ndarray) -> None:
+        """Add the values (n, m) at the points of a batch."""
         size = values.shape[1]
         if self.calls == 0:
             self.mean, self.covariance = np.zeros(size), np.zeros((size, size))
-        if len(self.mean) != size:
-            raise InputError(f"the integrand changed from {len(self.mean)} components to {size}")
         kernels.accumulate(
             values,
             batch.weight,
@@ -315,6 +361,32 @@ class _Sums:
         )
         self.calls += len(values)
 
+    def scale(self, power: np.ndarray) -> None:
+        """Multiply the integrand so far by 2 to the ``power`` (m,) of each component."""
+        if self.calls:
+            self.mean = np.ldexp(self.mean, power)
+            self.covariance = np.ldexp(self.covariance, power[:, None] + power)
+        self.moments = np.ldexp(self.moments, power[0] * np.array([2, 1, 1]))
+        self.histogram[..., 0] = np.ldexp(self.histogram[..., 0], 2 * power[0])
+
+    def quality(self) -> tuple[float, float]:
+        """Degrees of freedom of the driving component's error, and the largest share of one point in it.
+
+        A stratum with n points adds the variance v to that of the mean. If its values were normal, v would
+        have the relative variance 2 / (n - 1), of which 2 / (n + 1) is an unbiased estimate; a point far
+        above the others, with the squared deviation d from them, makes v as uncertain as d / v. The sum over
+        strata gives the degrees of freedom (Satterthwaite, Biometrics Bulletin 2 (1946) 110).
+        """
+        n = np.maximum(self.sizes, 2)
+        variance = self.moments[:, 0] / n
+        total = variance.sum()
+        if not total > 0:
+            return math.inf, 0.0
+        share = variance / total
+        point = np.minimum(((self.moments[:, 2] - self.moments[:, 1]) / (n - 1)) ** 2 / total, share)
+        uncertain = share @ np.maximum(point, 2 * share / (n + 1))
+        return 2 / float(uncertain), float(point.max())
+
 
 def _split(sizes: np.ndarray, parts: np.ndarray) -> np.ndarray:
     """Cut each size into its number of nearly equal parts, in order."""
@@ -324,6 +396,14 @@ def _split(sizes: np.ndarray, parts: np.ndarray) -> np.ndarray:
 
 def converged(result: Result, rtol: float | None, atol: float | None) -> bool:
     """Whether every error of ``result`` is below ``rtol * |mean|`` or below ``atol``."""
-    sdev = np.atleast_1d(result.sdev)
-    bound = np.maximum((rtol or 0) * np.abs(np.atleast_1d(result.mean)), atol or 0)
-    return bool((sdev <= bound).all()) and math.isfinite(float(sdev.sum()))
+    sdev, mean = np.atleast_1d(result.sdev), np.atleast_1d(result.mean)
+    relative = 0.0 if rtol is None else rtol
+    bound = np.maximum(relative * np.abs(mean), 0.0 if atol is None else atol)
+    # An integrand that was zero at all points so far has no error yet: more points may find something.
+    return bool((sdev <= bound).all()) and bool(sdev.any()) and math.isfinite(float(sdev.sum()))
+
+
+def first_nonzero(values: Float[np.ndarray, "n m"]) -> int | None:
+    """The first component that is not zero at all of the points; None if there is none."""
+    found = np.flatnonzero(values.any(axis=0))
+    return int(found[0]) if len(found) else None
