@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import sys
+import sysconfig
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -23,7 +26,6 @@ _INTERRUPTED = 130
 app = typer.Typer(
     name="lhcflow",
     help="Normalizing flows at the LHC.",
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -53,8 +55,9 @@ def options(
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit.
 
-    Exit codes: 0; 2 for wrong input and for work that could not go on (a full disk, a loss that is not
-    finite), each with one line on stderr; 130 after Ctrl-C; 1 for an error of lhcflow itself.
+    Exit codes: 0; 2 for wrong input, for work that could not go on (a full disk, a loss that is not finite)
+    and for errors of the user's own functions, each with one line on stderr; 130 after Ctrl-C; 1 for an error
+    of lhcflow itself.
 
     Parameters
     ----------
@@ -71,16 +74,43 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except LhcflowError as error:
         sys.exit(_fail(str(error), 2, debug, error))
     except OSError as error:
+        if (place := _users_code(error)) is not None:
+            sys.exit(_fail(f"{type(error).__name__}: {error} (in your code: {place})", 2, debug, error))
         where = f": {error.filename}" if error.filename else ""
         sys.exit(_fail(f"{error.strerror or error}{where}", 2, debug, error))
     except MemoryError as error:
         sys.exit(_fail("out of memory: ask for fewer calls or a smaller flow", 2, debug, error))
+    except SystemExit as error:
+        if (place := _users_code(error)) is None:
+            raise
+        sys.exit(_fail(f"your code ended the program: {place}", 2, debug, error))
     except Exception as error:
+        if (place := _users_code(error)) is not None:
+            sys.exit(_fail(f"{type(error).__name__}: {error} (in your code: {place})", 2, debug, error))
         text = f"{type(error).__name__}: {error} (an error of lhcflow: run again with --debug and report it)"
         sys.exit(_fail(text, 1, debug, error))
     if code == _INTERRUPTED:
         typer.secho("lhcflow: stopped", fg=typer.colors.RED, err=True)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _users_code(error: BaseException) -> str | None:
+    """Where in the user's own code an error was raised, such as an integrand; None if it was not there.
+
+    The user's code is what is neither lhcflow's nor Python's nor an installed package's. What it calls counts
+    as part of it, unless that is lhcflow again.
+    """
+    frames = [(f.filename, str(f.lineno), f.name) for f in traceback.extract_tb(error.__traceback__)]
+    if type(error.__cause__).__name__ == "_RemoteTraceback":  # from another process, as text
+        frames += re.findall(r'File "(.+?)", line (\d+), in (\S+)', str(error.__cause__))
+    ours = str(Path(__file__).resolve().parents[1])
+    others = [*{sysconfig.get_paths()[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")}]
+    for file, line, name in reversed(frames):
+        if file.startswith(ours):
+            return None
+        if Path(file).is_file() and not any(Path(file).is_relative_to(folder) for folder in others):
+            return f"{file}, line {line}, in {name}"
+    return None
 
 
 def _usage(error: BaseException) -> str:

@@ -34,19 +34,40 @@ def write_report(
 def print_table(
     screen: Console, header: Sequence[str], rows: Sequence[Sequence[str]], names: int = 1
 ) -> None:
-    """A table without lines: the first ``names`` columns to the left, numbers to the right."""
-    from rich.markup import escape
-    from rich.table import Table
+    """A table without lines: the first ``names`` columns to the left, numbers to the right.
 
-    grid = Table(box=None, header_style="bold", pad_edge=False)
-    for i, title in enumerate(header):
-        grid.add_column(escape(title), justify="left" if i < names else "right")
-    for row in rows:
-        grid.add_row(*(escape(cell) for cell in row))
-    screen.print(grid)
+    No cell is ever cut or wrapped. Where a terminal is too narrow the columns are printed in several parts,
+    each with the names; a file or a pipe gets one line per row.
+    """
+    from rich.cells import cell_len
+    from rich.text import Text
+
+    widths = [max(map(cell_len, column)) for column in zip(header, *rows, strict=True)]
+    parts = _parts(widths, names, screen.width) if screen.is_terminal else [list(range(len(widths)))]
+    for part in parts:
+        for row, style in [(header, "bold"), *((row, "") for row in rows)]:
+            cells = []
+            for i in part:
+                space = " " * (widths[i] - cell_len(row[i]))
+                cells.append(row[i] + space if i < names else space + row[i])
+            screen.print(Text("  ".join(cells).rstrip(), style), soft_wrap=True)
+
+
+def _parts(widths: Sequence[int], names: int, width: int) -> list[list[int]]:
+    """The columns of each part of a table: the names, and as many others as fit, at least one."""
+    first = list(range(min(names, len(widths))))
+    used = sum(widths[i] + 2 for i in first)
+    parts, room = [list(first)], width - used
+    for i in range(len(first), len(widths)):
+        if room < widths[i] and len(parts[-1]) > len(first):
+            parts.append(list(first))
+            room = width - used
+        parts[-1].append(i)
+        room -= widths[i] + 2
+    return parts
 
 
 def print_warnings(screen: Console, warnings: Sequence[str]) -> None:
     """One line each."""
     for warning in warnings:
-        screen.print(f"WARNING {warning}", style="yellow", markup=False)
+        screen.print(f"WARNING {warning}", style="yellow", markup=False, soft_wrap=True)

@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import os
+import re
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -424,6 +425,8 @@ def _device(name: str) -> str:
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     name = name.lower().replace("gpu", "cuda")
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
+        raise InputError(f"no device {name!r}: use 'cpu', 'cuda' or 'auto'")
     try:
         torch.empty(0, device=torch.device(name))
     except (RuntimeError, AssertionError) as error:
