@@ -113,6 +113,31 @@ def item(group: h5py.Group, name: str) -> Any:
     return None
 
 
+def attribute(item: Any, name: str, default: Any = None) -> Any:
+    """An attribute of a file, group or data set.
+
+    HDF5 itself crashes when it reads attributes whose type was damaged into one of variable length, so that
+    only numbers and text are read.
+
+    Raises
+    ------
+    InputError
+        If it is neither numbers nor text.
+    KeyError
+        If there is none, and no default.
+    """
+    if name not in item.attrs:
+        if default is None:
+            raise KeyError(name)
+        return default
+    kind = item.attrs.get_id(name).get_type()
+    if isinstance(kind, h5py.h5t.TypeVlenID | h5py.h5t.TypeCompoundID | h5py.h5t.TypeReferenceID):
+        raise InputError(
+            f"{item.file.filename}: the attribute {name} is neither numbers nor text, or damaged"
+        )
+    return item.attrs[name]
+
+
 def _leads_somewhere(group: h5py.Group, name: str) -> bool:
     try:  # `name in group` asks for the link only
         group[name]

@@ -272,7 +272,10 @@ def _read(file: Any, path: str, features: Sequence[str] | None, key: str | None)
         stored = _data_sets(file, path, ("features", "m"), (_LABEL, _WEIGHT))
         if "names" not in file.attrs:
             raise InputError(f"{path} lacks the attribute names, the names of the features")
-        names = [n.decode() if isinstance(n, bytes) else str(n) for n in np.atleast_1d(file.attrs["names"])]
+        names = [
+            n.decode() if isinstance(n, bytes) else str(n)
+            for n in np.atleast_1d(hdf5.attribute(file, "names"))
+        ]
         events = _events(path, stored["features"], stored["m"], names, stored)
         events = events if features is None else events.select(features)
         check_features(dict(zip(events.names, events.features.T, strict=True)), events.m, path)
@@ -355,7 +358,7 @@ def _data_sets(
 
 
 def _layout(file: Any) -> str:
-    layout = file.attrs.get("layout", "")
+    layout = hdf5.attribute(file, "layout", "")
     return layout.decode(errors="replace") if isinstance(layout, bytes) else str(layout)
 
 

@@ -71,7 +71,7 @@ def read_frame(group: Any, wanted: Collection[str]) -> Frame:
         If the layout is neither "frame" nor "frame_table", or is damaged, or if a column that is wanted holds
         no numbers.
     """
-    kind = _text(group.attrs["pandas_type"])
+    kind = _text(hdf5.attribute(group, "pandas_type"))
     if kind not in _FRAMES:
         raise InputError(f"{group.name} of {group.file.filename} is a pandas {kind!r}, not a data frame")
     try:
@@ -86,15 +86,15 @@ def read_frame(group: Any, wanted: Collection[str]) -> Frame:
 def _fixed(group: Any, wanted: Collection[str]) -> Frame:
     columns: dict[str, NDArray[Any]] = {}
     known: list[str] = []
-    for i in range(int(group.attrs["nblocks"])):
-        if _text(group.attrs.get(f"block{i}_items_variety", "regular")) != "regular":
+    for i in range(int(hdf5.attribute(group, "nblocks"))):
+        if _text(hdf5.attribute(group, f"block{i}_items_variety", "regular")) != "regular":
             raise InputError(_levels(group))
         names = [_text(n) for n in hdf5.stored(group[f"block{i}_items"])]
         known += names
         if not any(n in wanted for n in names):
             continue
         block = group[f"block{i}_values"]
-        kind = _text(block.attrs.get("value_type", ""))
+        kind = _text(hdf5.attribute(block, "value_type", ""))
         if "shape" in block.attrs:  # pandas stores one number in place of none
             columns.update({n: np.empty(0) for n in names if n in wanted})
             continue
@@ -102,7 +102,7 @@ def _fixed(group: Any, wanted: Collection[str]) -> Frame:
             if name in wanted and kind and not kind.startswith(("float", "int", "uint", "bool")):
                 raise InputError(_no_numbers(group, name, "text" if kind in ("str", "object") else kind))
         found = hdf5.values(block)
-        found = found if block.attrs.get("transposed", 1) else found.T
+        found = found if hdf5.attribute(block, "transposed", 1) else found.T
         columns.update({n: v for n, v in zip(names, found.T, strict=True) if n in wanted})
     return Frame(columns, known)
 
@@ -114,7 +114,7 @@ def _table(group: Any, wanted: Collection[str]) -> Frame:
     for field in table.dtype.names:
         if field == "index":
             continue
-        stored = table.attrs[f"{field}_kind"]
+        stored = hdf5.attribute(table, f"{field}_kind")
         listed = _Literals(io.BytesIO(bytes(stored)), encoding="latin1").load()
         if not isinstance(listed, list):
             continue  # a level of the index
@@ -125,12 +125,12 @@ def _table(group: Any, wanted: Collection[str]) -> Frame:
         asked = [n for n in names if n in wanted]
         if not asked:
             continue
-        if _text(table.attrs.get(f"{field}_meta", "")) == "category":
+        if _text(hdf5.attribute(table, f"{field}_meta", "")) == "category":
             held = f"categories{_categories(group, field)}"
             raise InputError(_no_numbers(group, asked[0], held))
         if table.dtype[field].base.kind not in "biuf":
             raise InputError(_no_numbers(group, asked[0], "text"))
-        if (kind := _text(table.attrs.get(f"{field}_dtype", ""))).startswith(("datetime", "timedelta")):
+        if (kind := _text(hdf5.attribute(table, f"{field}_dtype", ""))).startswith(("datetime", "timedelta")):
             raise InputError(_no_numbers(group, asked[0], kind))
         found = hdf5.values(table, field)
         found = found.reshape(len(table), len(names))

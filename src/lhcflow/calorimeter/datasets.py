@@ -15,7 +15,7 @@ from numpy.typing import DTypeLike
 
 from ..arguments import whole
 from ..errors import InputError
-from ..hdf5 import DAMAGE, atomic_hdf5, check_readable, item, one_line
+from ..hdf5 import DAMAGE, atomic_hdf5, attribute, check_readable, item, one_line
 from .geometries import by_voxels, geometry
 from .geometry import Geometry
 from .scale import check_scale
@@ -104,7 +104,7 @@ class ShowerFile:
     def description(self) -> dict[str, str]:
         """The file's own attributes, such as the physics list; read when they are asked for."""
         try:
-            return {k: _text(v) for k, v in self._file.attrs.items()}
+            return {k: _text(attribute(self._file, k)) for k in self._file.attrs}
         except DAMAGE as error:
             raise InputError(f"{self.path}: its attributes are damaged, {one_line(error)}") from None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import threading
@@ -146,11 +147,13 @@ class Deadline:
         self.over = False
 
     def watched(self, transform: Preparation) -> Transform:
-        """``transform``, which looks at the clock on every batch."""
-        end = self.end
-        if end is None:
-            return lambda batch, generator: transform(_whole(batch), generator)
-        if threading.current_thread() is not threading.main_thread():
+        """``transform``, which looks at the clock on every batch.
+
+        It is one function with and without a limit, as checkpoints know it by its name: a training that
+        stopped at its limit goes on without one.
+        """
+        end = math.inf if self.end is None else self.end
+        if self.end is not None and threading.current_thread() is not threading.main_thread():
             raise InputError("a limit on time works in the main thread only")
 
         def watching(batch: Batch, generator: torch.Generator) -> Batch:
