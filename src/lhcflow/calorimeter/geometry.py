@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from ..errors import InputError
 
 Array = NDArray[np.float64]
+# Sectors of a layer: data set 3 of the CaloChallenge has 50. More are a mistake that would fill the memory.
+_MOST_SECTORS = 10_000
 
 
 @dataclass(frozen=True)
@@ -165,7 +167,7 @@ def read_xml(
         root = ElementTree.parse(path).getroot()
     except OSError as error:
         raise InputError(f"can't read {path}: {error.strerror}") from None
-    except ElementTree.ParseError as error:
+    except (ElementTree.ParseError, LookupError, ValueError) as error:
         raise InputError(f"{path} is not XML: {error}") from None
     bins = {b.get("name", ""): b for b in root.iter("Bin")}
     if not bins:
@@ -184,8 +186,11 @@ def read_xml(
         except (KeyError, ValueError):
             raise InputError(f"{path}: layer {number} needs id, r_edges and n_bin_alpha as numbers") from None
         if len(edges) > 1:
-            if sectors < 1 or edges[0] < 0 or any(b <= a for a, b in pairwise(edges)):
-                raise InputError(f"{path}: layer {identity} needs growing r_edges and n_bin_alpha >= 1")
+            # NaN fails both comparisons.
+            if not (edges[0] >= 0 and all(a < b < math.inf for a, b in pairwise(edges))):
+                raise InputError(f"{path}: layer {identity} needs growing r_edges >= 0 in mm")
+            if not 1 <= sectors <= _MOST_SECTORS:
+                raise InputError(f"{path}: layer {identity} needs n_bin_alpha from 1 to {_MOST_SECTORS:,}")
             ids.append(identity)
             r_edges.append(edges)
             alpha_bins.append(sectors)
