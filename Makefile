@@ -75,9 +75,11 @@ bench: $(VENV)/.installed
 docs: $(VENV)/.installed-docs
 	$(BIN)/mkdocs build --strict
 
-# The figures of README and tutorials, made by the code that stands in the tutorials; they are kept in git.
+# The figures of README and tutorials, made by the code that stands in the tutorials, and those of the pages on
+# concepts; they are kept in git.
 figures: $(VENV)/.installed
 	$(BIN)/python docs/figures.py
+	$(BIN)/python docs/diagrams.py
 
 wheel: $(VENV)/.created
 	$(PIP) wheel -q --no-deps --no-build-isolation -w dist .
