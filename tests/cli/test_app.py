@@ -122,3 +122,89 @@ def test_doctor_says_why_there_are_no_kernels(lhcflow, tmp_path):
     lhcflow("doctor", "--json", "doctor.json", LHCFLOW_NATIVE="0")
     found = json.loads((tmp_path / "doctor.json").read_text())
     assert found["native"] == {"available": False, "reason": "switched off by LHCFLOW_NATIVE=0"}
+
+
+USERS = """
+import sys
+sys.path.insert(0, ".")
+import typer
+from lhcflow.cli import app, main
+import amplitude
+
+@app.app.command()
+def fail(kind: str) -> None:
+    if kind == "pool":
+        from concurrent.futures import ProcessPoolExecutor
+        from multiprocessing import get_context
+        with ProcessPoolExecutor(1, get_context("fork")) as pool:
+            pool.submit(amplitude.squared, "raise").result()
+    amplitude.squared(kind)
+
+main()
+"""
+AMPLITUDE = """
+import json, sys, lhcflow.files
+
+def squared(kind):
+    if kind == "raise":
+        raise RuntimeError("my amplitude broke")
+    if kind == "file":
+        open("missing.dat")
+    if kind == "below":
+        json.loads("nonsense")
+    if kind == "exit":
+        sys.exit(0)
+    if kind == "ours":
+        lhcflow.files._toml_lines(None, ())
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "code", "words"),
+    [
+        ("raise", 2, "RuntimeError: my amplitude broke (in your code"),
+        ("pool", 2, "RuntimeError: my amplitude broke (in your code"),
+        ("file", 2, "FileNotFoundError"),
+        ("below", 2, "JSONDecodeError"),
+        ("exit", 2, "your code ended the program"),
+        ("ours", 1, "an error of lhcflow"),
+    ],
+)
+def test_errors_of_the_users_code_are_theirs(lhcflow, tmp_path, kind, code, words):
+    (tmp_path / "amplitude.py").write_text(AMPLITUDE)
+    done = lhcflow("fail", kind, code=USERS, check=False)
+    assert done.returncode == code
+    assert words in done.stderr
+    assert ("amplitude.py, line" in done.stderr) == (code == 2)
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_completion(lhcflow):
+    environment = {"_LHCFLOW_COMPLETE": "complete_bash", "COMP_WORDS": "lhcflow gen", "COMP_CWORD": "1"}
+    assert lhcflow(**environment).stdout.split() == ["generate"]
+    assert "--install-completion" in lhcflow("--help").stdout
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_tables_never_cut_a_number(terminal):
+    import io
+
+    from rich.console import Console
+
+    from lhcflow.cli.report import print_table
+
+    out = io.StringIO()
+    screen = Console(file=out, width=40, force_terminal=terminal, color_system=None)
+    header = ["method", *(f"column {i}" for i in range(8))]
+    rows = [[name, *(f"{i}.23456789e-0{i}" for i in range(8))] for name in ("flow [1]", "vegas")]
+    print_table(screen, header, rows)
+    text = out.getvalue()
+    for cell in (*header, *rows[0], *rows[1]):
+        assert cell in text
+    lines = text.splitlines()
+    if terminal:  # in parts that fit, each with the names
+        assert max(map(len, lines)) <= 40
+        assert sum(line.startswith("vegas") for line in lines) == len(lines) / 3 == 4
+    else:  # a line per row
+        assert len(lines) == 3
+        assert lines[2].split() == rows[1]

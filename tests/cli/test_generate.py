@@ -99,6 +99,17 @@ def test_a_finished_run_is_not_overwritten(folder, capsys):
         (("p p > e+ ve j", "--scale", "mass"), "scale must be"),
         (("p p > e+ ve j", "--phase-space", "flat"), "is for leptons"),
         (("e+ e- > j j j", "--energy", "-3"), "energy"),
+        (("e+ e- > j j j", "--energy", "0", "--spread", "0.001"), "energy must be a positive number"),
+        (("e+ e- > j j j", "--energy", "0"), "energy must be a positive number"),
+        (("e+ e- > j j j", "--durham", "0"), "durham must be a positive number"),
+        (("p p > e+ ve", "--energy", "0"), "energy must be a positive number"),
+        (("p p > e+ ve j", "--alpha-s", "0"), "alpha_s must be a positive number"),
+        (("p p > e+ ve j", "--device", "tpu"), "no device 'tpu'"),
+        (("p p > e+ ve j", "--seed", "-1"), "--seed"),
+        (("p p~ > e+ ve",), "no antiprotons"),
+        (("p p e+ ve j",), "has no '>'"),
+        (("p p > w+ j",), "p p > e+ ve j"),
+        (("e+ e- > j j j", "-n", "1000000000000000"), "GB are free"),
         (("e+ e- > j j j", "--out", "run", "--force", "--resume"), "--resume"),
     ],
 )
@@ -190,3 +201,97 @@ def test_protons(tmp_path):
     for words in ("scale ht/2", "jets with pT", "Observables.", "2001.10028"):
         assert words in text
     assert text.count("<figure>") == 5
+
+
+def test_no_report_draws_nothing(tmp_path, capsys):
+    assert call(*SMALL, "--no-report", "--out", tmp_path / "run") == 0
+    assert not (tmp_path / "run" / "report.html").exists()
+    assert not any((tmp_path / "run" / "figures").iterdir())
+    assert json.loads((tmp_path / "run" / "results.json").read_text())["events"]["n"] == 500
+    assert "results.json" in capsys.readouterr().out
+
+
+def test_a_run_that_failed_at_once_leaves_no_folder(tmp_path, monkeypatch):
+    """The corrected command starts, without --force or --resume."""
+    from lhcflow.errors import RunError
+    from lhcflow.processes import CrossSection
+
+    def fails(*arguments):
+        raise RunError("no such luck")
+
+    arguments = (*SMALL, "--no-report", "--quiet", "--out", tmp_path / "runs" / "run")
+    with monkeypatch.context() as patch:
+        patch.setattr(CrossSection, "__call__", fails)
+        assert call(*arguments) == 2
+    assert list(tmp_path.iterdir()) == []
+    assert call(*arguments) == 0
+    assert not any((tmp_path / "runs" / "run" / "checkpoints").glob("block-*"))
+
+
+def test_resume_notices_another_grid(tmp_path, monkeypatch, capsys):
+    """A member of a set by its path: the name and the number are the same, the content is not."""
+    from lhcflow.processes import EventGenerator, Pdf
+
+    central = Pdf("NNPDF31_nnlo_as_0118_luxqed").path
+    grid = tmp_path / "NNPDF31_nnlo_as_0118_luxqed_0003.dat"
+    grid.write_text(central.read_text())
+    run = tmp_path / "run"
+    arguments = ("generate", "p p > e+ ve", "--pdf", grid, "--method", "bare", "--alone", "--calls", "1000")
+    arguments = (*arguments, "-n", "100", "--no-report", "--out", run)
+
+    def stop(*arguments, **options):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(EventGenerator, "write_lhe", stop)
+        assert call(*arguments) == 130
+    before = (run / "card.toml").read_bytes()
+    grid.write_text(central.read_text().replace("1.0000000E-09", "1.1000000E-09", 1) + "\n")
+    assert call(*arguments, "--resume") == 2
+    assert "pdf_grid was 'sha256:" in capsys.readouterr().err
+    assert (run / "card.toml").read_bytes() == before
+    assert not (run / "events.lhe.gz").exists()
+    grid.write_text(central.read_text())
+    assert call(*arguments, "--resume") == 0
+
+
+def test_a_log_has_lines_of_progress(tmp_path, monkeypatch, capsys):
+    from lhcflow.training import progress
+
+    monkeypatch.setattr(progress, "LINE_SECONDS", 0.0)
+    arguments = ("--no-report", "-n", "20000", "--out", tmp_path / "run")
+    assert call(*SMALL[:-2], *arguments) == 0
+    assert "events: 10000 of 20000" in capsys.readouterr().err
+    assert call(*SMALL[:-2], *arguments, "--force", "--quiet") == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_many_events_come_with_an_estimate(tmp_path, monkeypatch, capsys):
+    """Size and time from the first thousand; no more than the disk has room for."""
+    from lhcflow.cli import generate
+
+    monkeypatch.setattr(generate, "MANY", 5000)
+    arguments = (*SMALL[:-2], "-n", "5000", "--no-report", "--out", tmp_path / "run")
+    assert call(*arguments) == 0
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "5,000 events: some" in line]
+    size = float(line.split()[-2]) * 1e9
+    assert size == pytest.approx((tmp_path / "run" / "events.lhe.gz").stat().st_size, rel=0.1)
+    usage = generate.shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(generate.shutil, "disk_usage", lambda path: usage._replace(free=600_000))
+    assert call(*arguments, "--force") == 2
+    assert "5,000 events need" in capsys.readouterr().err
+
+
+def test_massless(tmp_path):
+    arguments = (*SMALL, "--no-report", "--quiet", "--out")
+    for name, options in (("with", ()), ("without", ("--massless",))):
+        assert call(*arguments, tmp_path / name, *options) == 0
+    masses = [
+        {
+            p.m
+            for e in pylhe.LHEFile.fromfile(str(tmp_path / name / "events.lhe.gz")).events
+            for p in e.particles
+        }
+        for name in ("with", "without")
+    ]
+    assert masses == [{0.0, 1.5, 4.8}, {0.0}]

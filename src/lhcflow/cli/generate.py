@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..errors import InputError
+from ..errors import InputError, RunError
 from .dask_option import dask_client
 from .generate_table import method_name, setting, table_rows
 from .options import Device, Force, Json, Quiet, Resume, Seed, check_json, console
@@ -40,6 +40,9 @@ class PhaseSpace(StrEnum):
 
 
 _DEFAULT_DURHAM = 0.01
+EVENTS = "events.lhe.gz"
+MANY = 100_000  # events, from which on the first 1,000 are made to tell how long all of them take
+LEAST_SIZE = 50  # bytes of a compressed event: two jets from e+ e-, the smallest, have as many
 
 
 def generate(
@@ -96,6 +99,12 @@ def generate(
     compare: Annotated[
         bool, typer.Option("--compare/--alone", help="Run VEGAS and the bare phase space beside it.")
     ] = True,
+    massless: Annotated[
+        bool, typer.Option("--massless", help="Write c, b and leptons without their masses.")
+    ] = False,
+    report: Annotated[
+        bool, typer.Option("--report/--no-report", help="Draw the figures and write report.html.")
+    ] = True,
     workers: Annotated[int, typer.Option(min=1, help="Processes that unweight.")] = 1,
     dask: Annotated[
         str | None, typer.Option(metavar="URL", help="Dask scheduler to unweight on: tcp://host:8786.")
@@ -116,10 +125,11 @@ def generate(
     from ..files import RunDirectory, write_json
     from ..processes import EventGenerator, GaussianSpread
     from ..processes.generator import ENERGY
+    from ..processes.subprocesses import of_protons
 
     started = time.perf_counter()
     leptonic = {"spread": spread, "durham": durham, "jade": jade, "min-mass": min_mass}
-    if process.split(">")[0].split() == ["p", "p"]:
+    if of_protons(process):
         for name, value in leptonic.items():
             if value is not None:
                 raise InputError(f"--{name} is for electron-positron beams; cuts for protons go into --cuts")
@@ -129,8 +139,11 @@ def generate(
         if cuts is not None:
             raise InputError("--cuts is for protons; use --durham, --jade or --min-mass")
         limits = _cuts(process, durham, jade, min_mass)
-        beams = GaussianSpread(energy or ENERGY[0], spread) if spread is not None else energy
+        beams = energy
+        if spread is not None:
+            beams = GaussianSpread(ENERGY[0] if energy is None else energy, spread)
     methods: list[Any] = [method.value, *(m for m in ("vegas", "bare") if compare and m != method.value)]
+    folder = _folder(process) if out is None else out
 
     def setup(phase_space: PhaseSpace) -> list[EventGenerator]:
         first = EventGenerator(
@@ -152,54 +165,113 @@ def generate(
         generators = setup(phase_space)
         others = [] if also is None else setup(also)
     main = generators[0]
+    _check_space(folder, events, LEAST_SIZE + _block_size(main))
     card = {
         "command": "generate",
         **main.card(),
         "calls": calls,
         "events": events,
         "overweight": overweight,
+        "massless": massless,
         "compare": compare,
-        "also": also and also.value,
+        "also": None if also is None else also.value,
     }
-    run = RunDirectory(_folder(process) if out is None else out, card, force=force, resume=resume)
-    screen.print(f"[bold]{process}[/bold]: {setting(main)}")
-    rows = [_integrate(g, calls, overweight, screen, run.checkpoints) for g in generators]
-    if also is not None:
-        screen.print(f"{also.value} phase space")
-    other_rows = [_integrate(g, calls, overweight, screen, run.checkpoints) for g in others]
-    lhe = run.path / "events.lhe.gz"
-    with dask_client(dask) as client, screen.status(f"writing {events:,} events") as status:
+    with RunDirectory(folder, card, force=force, resume=resume, writes=(EVENTS,)) as run:
+        screen.print(f"[bold]{process}[/bold]: {setting(main)}", soft_wrap=True)
+        rows = [_integrate(g, calls, overweight, screen, run.checkpoints) for g in generators]
+        if also is not None:
+            screen.print(f"{also.value} phase space")
+        other_rows = [_integrate(g, calls, overweight, screen, run.checkpoints) for g in others]
+        if events >= MANY:
+            _estimate(main, events, overweight, workers, run.path, screen)
+        lhe = run.path / EVENTS
+        with dask_client(dask) as client:
+            options = {"workers": workers, "client": client, "folder": run.checkpoints}
+            said = _write(main, lhe, events, overweight, not massless, quiet, options)
+        comparisons = [(phase_space.value, generators, rows)]
+        if also is not None:
+            comparisons.append((also.value, others, other_rows))
+        results: dict[str, Any] = {
+            "process": process,
+            "cross_section": {"mean": rows[0].cross_section, "sdev": rows[0].error, "unit": "pb"},
+            "events": {"file": lhe.name, "n": events, "overweight": overweight},
+            "phase_spaces": {name: compared for name, _, compared in comparisons},
+            "warnings": [
+                f"{row.method}, {name} phase space: {text}"
+                for name, _, compared in comparisons
+                for row in compared
+                for text in row.warnings
+            ]
+            + said,
+            "iterations": {g.method: g.result.to_dict()["iterations"] for g in generators},
+        }
+        if report:
+            with screen.status("drawing the report"):
+                from .generate_report import report_events
 
-        def progress(done: int, n: int) -> None:
-            status.update(f"{done:,} of {n:,} events")
-
-        options = {"workers": workers, "client": client, "folder": run.checkpoints}
-        main.write_lhe(lhe, events, overweight, progress, **options)
-    comparisons = [(phase_space.value, generators, rows)]
-    if also is not None:
-        comparisons.append((also.value, others, other_rows))
-    results: dict[str, Any] = {
-        "process": process,
-        "cross_section": {"mean": rows[0].cross_section, "sdev": rows[0].error, "unit": "pb"},
-        "events": {"file": lhe.name, "n": events, "overweight": overweight},
-        "phase_spaces": {name: compared for name, _, compared in comparisons},
-        "warnings": [
-            f"{row.method}, {name} phase space: {text}"
-            for name, _, compared in comparisons
-            for row in compared
-            for text in row.warnings
-        ],
-        "iterations": {g.method: g.result.to_dict()["iterations"] for g in generators},
-    }
-    with screen.status("drawing the report"):
-        from .generate_report import report_events
-
-        report_events(run, comparisons, results["warnings"], lhe)
-    results["seconds"] = time.perf_counter() - started
-    run.finish(results)
+                report_events(run, comparisons, results["warnings"], lhe)
+        results["seconds"] = time.perf_counter() - started
+        run.finish(results)
+        for block in run.checkpoints.glob("block-*.npz"):
+            block.unlink(missing_ok=True)
     if json:
         write_json(json, results)
-    _show(comparisons, results, run.path, screen)
+    _show(comparisons, results, run.path, screen, report)
+
+
+def _write(
+    generator: EventGenerator,
+    path: Path,
+    events: int,
+    overweight: float,
+    masses: bool,
+    quiet: bool,
+    options: dict[str, Any],
+) -> list[str]:
+    """Write the events, with a bar or lines that say how far they are; what there is to say about them."""
+    import warnings
+
+    from ..training.progress import progress_bar
+
+    with (
+        progress_bar(events, "events", show=not quiet) as update,
+        warnings.catch_warnings(record=True) as caught,
+    ):
+        warnings.simplefilter("always")
+        generator.write_lhe(
+            path, events, overweight, lambda done, n: update(done, ""), masses=masses, **options
+        )
+    return [str(w.message) for w in caught if w.category is RuntimeWarning]
+
+
+def _block_size(generator: EventGenerator) -> int:
+    """Bytes of an event in the blocks that a run keeps until it is done: its point and its weight."""
+    return 8 * (generator.cross_section.dim + 1)
+
+
+def _estimate(
+    generator: EventGenerator, events: int, overweight: float, workers: int, folder: Path, screen: Any
+) -> None:
+    """Say how long so many events take and how large they are; refuse them if the disk is too small."""
+    with screen.status("the first 1,000 events"):
+        seconds, size = generator.estimate(events, overweight)
+    time_left = f"{seconds / 3600:.3g} h" if seconds > 3600 else f"{max(seconds, 1):.0f} s"
+    shared = f" in one process, {workers} share the most of it" if workers > 1 else ""
+    screen.print(
+        f"  {events:,} events: some {time_left}{shared}, {size / 1e9:.2g} GB", style="dim", soft_wrap=True
+    )
+    _check_space(folder, events, size / events + _block_size(generator))
+
+
+def _check_space(folder: Path, events: int, size: float) -> None:
+    """Refuse more events than the disk has room for, at `size` bytes for each."""
+    there = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists())
+    free, needed = shutil.disk_usage(there).free, events * size
+    if needed > free:
+        raise RunError(
+            f"{events:,} events need {needed / 1e9:.3g} GB or more, {free / 1e9:.3g} GB are free at {there}: "
+            "ask for fewer events or give --out on another disk"
+        )
 
 
 def _cuts(process: str, durham: float | None, jade: float | None, min_mass: float | None) -> Cuts:
@@ -255,10 +327,14 @@ def _integrate(generator: EventGenerator, calls: int, overweight: float, screen:
     return row
 
 
-def _show(comparisons: list[Comparison], results: dict[str, Any], folder: Path, screen: Any) -> None:
+def _show(
+    comparisons: list[Comparison], results: dict[str, Any], folder: Path, screen: Any, report: bool
+) -> None:
     for name, generators, rows in comparisons:
         screen.print(f"\n{name} phase space", style="bold")
         print_table(screen, *table_rows(generators, rows))
     print_warnings(screen, results["warnings"])
-    screen.print(f"\n{results['events']['n']:,} unweighted events: {folder / results['events']['file']}")
-    screen.print(f"report: {folder / 'report.html'}   ({results['seconds']:.0f} s in all)")
+    file = folder / results["events"]["file"]
+    screen.print(f"\n{results['events']['n']:,} unweighted events: {file}", soft_wrap=True)
+    told = f"report: {folder / 'report.html'}" if report else f"results: {folder / 'results.json'}"
+    screen.print(f"{told}   ({results['seconds']:.0f} s in all)", soft_wrap=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from .generate_table import Comparison
 
 _POINTS = 100_000
+_EVENTS = 100_000  # that are read from the file for figures: more show no more, and take 0.1 ms each
 #: Symbol, unit, lower end and scale of the panels of a boson and jets.
 BOSON_PANELS: dict[str, tuple[str, str, float | None, Literal["linear", "log-y"]]] = {
     "m_ll": ("m_{ll}", "GeV", None, "log-y"),
@@ -126,7 +129,7 @@ def _boson_events(main: EventGenerator, f: HadronicCrossSection, lhe: Path) -> S
         panels, reference_weights, weights, cross_section=scale * float(main.result.mean), unit=unit
     )
     caption = (
-        f"Observables. Points: the {len(weights):,} unweighted events of the file with their statistical "
+        f"Observables. Points: {_shown(weights)} with their statistical "
         "errors; line and band: weighted points, drawn evenly from the channels of phase space, and their "
         "errors; below, the ratio of the two. Jets are ordered in transverse momentum."
     )
@@ -173,7 +176,7 @@ def _three_jet_events(main: EventGenerator, f: CrossSection, lhe: Path) -> Secti
                     cross_section=scale * float(main.result.mean),
                     unit=unit,
                 ),
-                f"Observables. Points: the {len(weights):,} unweighted events of the file with their "
+                f"Observables. Points: {_shown(weights)} with their "
                 "statistical errors; line and band: evenly drawn, weighted points and their errors; below, "
                 "the ratio of the two. T is the thrust, y_23 the Durham resolution between two and three "
                 "jets, theta_q the angle of quark and incoming electron, E_1 > E_2 > E_3 the jets' energies.",
@@ -192,12 +195,19 @@ def _unit(generator: EventGenerator) -> tuple[float, str]:
 
 
 def _read(lhe: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Momenta (n, particles, 4) and weights (n,) of an event file."""
+    """Momenta (n, particles, 4) and weights (n,) of the first events of a file."""
     import pylhe
 
     momenta, weights = [], []
-    for event in pylhe.LHEFile.fromfile(str(lhe)).events:
-        # status 2: a resonance, which stands between the incoming and the outgoing particles
-        momenta.append([(p.e, p.px, p.py, p.pz) for p in event.particles if p.status != 2])
-        weights.append(event.eventinfo.weight)
+    with closing(pylhe.LHEFile.fromfile(str(lhe)).events) as events:
+        for event in itertools.islice(events, _EVENTS):
+            # status 2: a resonance, which stands between the incoming and the outgoing particles
+            momenta.append([(p.e, p.px, p.py, p.pz) for p in event.particles if p.status != 2])
+            weights.append(event.eventinfo.weight)
     return np.array(momenta), np.array(weights)
+
+
+def _shown(weights: np.ndarray) -> str:
+    """How many events of the file the figures show."""
+    first = "first " if len(weights) == _EVENTS else ""
+    return f"the {first}{len(weights):,} unweighted events of the file"
