@@ -141,7 +141,9 @@ class ShowerFile:
 
     def chunks(self, size: int | None = None, dtype: DTypeLike = np.float32) -> Iterator[Showers]:
         """All showers in parts of ``size``, or of some 32 MB."""
-        step = size or self._rows_per_chunk()
+        step = self._rows_per_chunk() if size is None else size
+        if step < 1:
+            raise InputError(f"a part has one shower or more, got {size}")
         for start in range(0, self._length, step):
             yield self.read(start, start + step, dtype)
 

@@ -19,7 +19,7 @@ _POINTS = 8000
 def run(seed: int, full: bool, quiet: bool, calls: int | None = None) -> Outcome:
     """Train on the entangled circles (200,000 calls, or 50,000) and draw the stages."""
     f = circles()
-    calls = calls or (200_000 if full else 50_000)
+    calls = (200_000 if full else 50_000) if calls is None else calls
     result = Integrator(f.dim, seed=seed, method="flow").integrate(f, calls, quiet=quiet)
     assert result.sampler is not None
     proposal = result.sampler.proposal

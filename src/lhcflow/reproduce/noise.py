@@ -19,7 +19,7 @@ _WORDS = {NOISE: "noise of 1 keV", 0.0: "without noise"}
 
 def run(seed: int, full: bool, quiet: bool, showers: Showers | None = None) -> Outcome:
     """Train on Geant4 showers (2,000 for 50 epochs, or 300 for 12 with a smaller flow), twice."""
-    sample = showers or _simulate(2000 if full else 300, seed)
+    sample = _simulate(2000 if full else 300, seed) if showers is None else showers
     shape: dict[str, Any] = {} if full else {"blocks": 4, "hidden": (64, 64)}
     settings = TrainingSettings(
         epochs=50 if full else 12, batch_size=200 if full else 50, seed=seed, progress=not quiet

@@ -10,7 +10,7 @@ from .registry import Outcome
 
 def run(seed: int, full: bool, quiet: bool, calls: int | None = None, points: int = 200_000) -> Outcome:
     """Flat phase space at the Z pole, Durham y_cut 0.01; 500,000 calls, or 100,000."""
-    calls = calls or (500_000 if full else 100_000)
+    calls = (500_000 if full else 100_000) if calls is None else calls
     cuts = Cuts(durham=0.01)
     generator = EventGenerator("e+ e- > j j j", cuts=cuts, phase_space="flat", method="flow", seed=seed)
     result = generator.integrate(calls, quiet=quiet)

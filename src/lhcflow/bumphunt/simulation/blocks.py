@@ -75,6 +75,9 @@ def run_blocks(
     RunError
         If a block failed twice. The finished blocks stay, also after Ctrl-C.
     """
+    if workers is not None and workers < 1:
+        raise InputError(f"the number of workers must be positive, got {workers}")
+    workers = len(os.sched_getaffinity(0)) if workers is None else workers
     write_json(folder / SETTINGS, asdict(settings))
     plan = settings.blocks()
     waiting = [block for block in plan if not block_file(folder, *block[:2]).is_file()]
@@ -82,7 +85,6 @@ def run_blocks(
     progress(done)
     running: dict[subprocess.Popen[bytes], tuple[BlockName, IO[bytes]]] = {}
     failures: dict[BlockName, list[str]] = {}
-    workers = workers or len(os.sched_getaffinity(0))
     try:
         while waiting or running:
             while waiting and len(running) < workers:
