@@ -207,6 +207,32 @@ def content_hash(path: str | os.PathLike[str]) -> str:
         raise InputError(f"can't read {path}: {error.strerror}") from None
 
 
+@contextmanager
+def new_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """A folder, created with its parents; what was created goes again if the work fails before it wrote.
+
+    Raises
+    ------
+    InputError
+        If it can't be created.
+    """
+    folder = Path(path)
+    made = [f for f in (folder, *folder.parents) if not f.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"can't create the folder {path}: {error.strerror}") from None
+    try:
+        yield folder
+    except BaseException:
+        for empty in made:
+            try:
+                empty.rmdir()
+            except OSError:
+                break
+        raise
+
+
 class RunDirectory:
     """The folder of one command: its card, and then results, history, checkpoints and figures.
 

@@ -487,3 +487,30 @@ def test_headlines_carry_errors():
         test.auc_error[0]
     )
     assert not math.isnan(test.jsd_error[0])
+
+
+def test_energies_that_no_training_had_are_warned_of(folder, tmp_path, capsys):
+    """The toys have 1 to 100 GeV."""
+    sample = [
+        "sample",
+        folder / "teacher",
+        "--geometry",
+        folder / "cust.xml",
+        "--out",
+        tmp_path / "a.h5",
+        "-n",
+        3,
+    ]
+    for limits, warned in (((1, 100), False), ((200, 300), True), ((0.1, 0.2), True)):
+        assert run(*sample, "--energy", *limits) == 0
+        assert (
+            "showers of other energies are guesses" in " ".join(capsys.readouterr().out.split())
+        ) == warned
+
+
+def test_figures_that_fail_leave_no_folder(folder, tmp_path):
+    out = tmp_path / "deep" / "figures"
+    assert (
+        run("plot", folder / "toy.h5", "--geometry", folder / "cust.xml", "--out", out, "--what", "auc") == 2
+    )
+    assert list(tmp_path.iterdir()) == []

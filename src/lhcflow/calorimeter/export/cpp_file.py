@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import InputError
-from ...files import atomic_write
+from ...files import atomic_write, new_folder
 from ...flows import AutoregressiveSpline, Flow, Permutation
 from ...flows.made import ACTIVATIONS, MADE
 from ..models import CaloFlow, ShowerModel
@@ -41,10 +41,6 @@ def export_cpp(model: ShowerModel, folder: str | os.PathLike[str]) -> list[Path]
     """
     data = pack(model)
     target = Path(folder)
-    try:
-        target.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"can't create the folder {folder}: {error.strerror}") from None
     folder_of_sources = resources.files("lhcflow.calorimeter.export") / "cpp"
     contents = {"model.lhcflow": data} | {n: (folder_of_sources / n).read_bytes() for n in SOURCES}
     for name, content in contents.items():
@@ -52,9 +48,10 @@ def export_cpp(model: ShowerModel, folder: str | os.PathLike[str]) -> list[Path]
         begin = MAGIC[:-1] if name == "model.lhcflow" else content[: content.index(b"\n") + 1]
         if (target / name).exists() and not _begins(target / name, begin):
             raise InputError(f"{target / name} exists and is not lhcflow's: give another folder")
-    for name, content in contents.items():
-        with atomic_write(target / name, "wb") as file:
-            file.write(content)
+    with new_folder(target):
+        for name, content in contents.items():
+            with atomic_write(target / name, "wb") as file:
+                file.write(content)
     return [target / name for name in contents]
 
 

@@ -40,6 +40,7 @@ class EnergyFlow(Component):
     flow : over the L numbers of :class:`EnergyFractions`, with one context feature.
     seed : of the flow's weights, if none is given.
     seen : see :class:`EnergyFractions`.
+    trained : least and largest incident energy of the training, in MeV; empty if there was none.
     """
 
     def __init__(
@@ -51,10 +52,11 @@ class EnergyFlow(Component):
         flow: Flow | None = None,
         seed: int = 0,
         seen: Sequence[Sequence[float]] = (),
+        trained: Sequence[float] = (),
     ) -> None:
         super().__init__()
         self.layers = LayerSizes(tuple(layers))
-        self.noise, self.alpha = noise, alpha
+        self.noise, self.alpha, self.trained = noise, alpha, tuple(trained)
         self.fractions = EnergyFractions(top, alpha, tuple((float(a), float(b)) for a, b in seen))
         self.flow = flow or masked_blocks(len(layers), 1, blocks=6, hidden=(64, 64), seed=seed)
 
@@ -76,6 +78,7 @@ class EnergyFlow(Component):
         least, most = u.amin(0), u.amax(0)
         most[0] = 1.0  # the margin
         seen = tuple(zip(least.tolist(), most.tolist(), strict=True))
+        self.trained = float(incident.min()), float(incident.max())
         self.fractions = EnergyFractions(fractions.top, self.alpha, seen)
 
     def batch(self, batch: tuple[Tensor, ...], generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
@@ -118,6 +121,7 @@ class EnergyFlow(Component):
         return {
             "layers": list(self.layers.sizes),
             "top": self.fractions.top,
+            "trained": list(self.trained),
             "seen": [list(pair) for pair in self.fractions.seen],
             "noise": self.noise,
             "alpha": self.alpha,

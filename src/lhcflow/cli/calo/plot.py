@@ -74,6 +74,7 @@ def plot(
     """Draw average showers, histograms of features, nearest neighbours, and more."""
     from ... import plotting
     from ...calorimeter import read_showers
+    from ...files import new_folder
 
     wanted = what or [What.average, What.features, What.neighbours]
     names = label or [file.stem for file in files]
@@ -86,12 +87,8 @@ def plot(
         samples[name] = read_showers(file, geometry, limit=limit, any_scale=any_scale).cut(threshold)
         if samples[name].geometry != samples[names[0]].geometry:
             raise InputError(f"{file} is in {samples[name].geometry}, {files[0]} is not")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"can't create the folder {out}: {error.strerror}") from None
     screen = console(quiet)
-    with screen.status("drawing"):
+    with new_folder(out), screen.status("drawing"):
         for name, figure in _figures(samples, wanted, times, repeats, seed).items():
             path = out / f"{name}.{form.value}"
             plotting.save(figure, path)
@@ -141,6 +138,7 @@ def _auc(samples: dict[str, Showers], repeats: int, seed: int) -> Figure:
     from ... import plotting
     from ...calorimeter.metrics import classifier_inputs
     from ...classifiers import CALOCHALLENGE, CALOFLOW, classifier_test
+    from ...classifiers.classifier_test import error_of
 
     names = [*samples]
     real = samples[names[0]]
@@ -162,11 +160,11 @@ def _auc(samples: dict[str, Showers], repeats: int, seed: int) -> Figure:
                 recipe,
                 repeats=repeats,
                 seed=seed,
-            ).auc
+            )
             for n in numbers
         ]
-        spread = [t.std(ddof=1) if repeats > 1 else 0.0 for t in tests]
-        curves[name] = (numbers, [t.mean() for t in tests], spread)
+        errors = [error_of(t.auc, t.auc_error) for t in tests]
+        curves[name] = (numbers, [t.auc.mean() for t in tests], errors)
     return plotting.auc_against_events(curves)
 
 

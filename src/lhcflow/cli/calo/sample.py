@@ -64,6 +64,15 @@ def sample(
         if not 0 < low <= high:
             raise InputError(f"--energy takes a lower and an upper limit in GeV, got {low:g} {high:g}")
         incident = 1e3 * np.random.default_rng(seed).uniform(low, high, showers)
+    screen = console(quiet)
+    trained = getattr(getattr(model, "energies", None), "trained", ())
+    if trained and not 0.9 * trained[0] <= incident.min() <= incident.max() <= 1.1 * trained[1]:
+        screen.print(
+            f"WARNING The model was trained between {1e-3 * trained[0]:.3g} and {1e-3 * trained[1]:.3g} GeV: "
+            "showers of other energies are guesses.",
+            style="yellow",
+            markup=False,
+        )
     started, cpu = time.perf_counter(), time.process_time()
     done = 0
     description = {"generator": type(model).__name__, "seed": seed}
@@ -85,7 +94,7 @@ def sample(
     if json:
         write_json(json, results)
     rate = 1e3 * results["cpu_seconds"] / done
-    console(quiet).print(f"{done:,} showers in {out}, {rate:.2f} ms CPU time each", markup=False)
+    screen.print(f"{done:,} showers in {out}, {rate:.2f} ms CPU time each", markup=False)
 
 
 def load_model(run: Path) -> ShowerModel:
