@@ -282,6 +282,24 @@ def test_card_has_the_flow_and_the_device():
     assert "flow" not in made.with_method("vegas").card()
 
 
+def test_a_saved_result_belongs_to_its_card(tmp_path, leptons):
+    leptons.save(tmp_path / "result.json")
+    same = EventGenerator("e+ e- > j j j", method="vegas", seed=1, cuts=Cuts(durham=0.01))
+    assert same.load(tmp_path / "result.json").mean == leptons.result.mean
+    np.testing.assert_array_equal(same.generate(20).momenta, leptons.generate(20).momenta)
+    for changed in ({"cuts": Cuts(durham=0.02)}, {"alpha_s": 0.12}, {"seed": 2}):
+        options = {"cuts": Cuts(durham=0.01), "seed": 1} | changed
+        with pytest.raises(InputError, match="with another"):
+            EventGenerator("e+ e- > j j j", method="vegas", **options).load(tmp_path / "result.json")
+
+
+def test_protons_are_not_compared_at_the_energy_of_leptons():
+    from lhcflow.processes import compare
+
+    (row,) = compare("p p > e+ ve", methods=("bare",), calls=2000)
+    assert 8000 < row.cross_section < 13_000  # 10.7 nb at 14 TeV; 0 at 91 GeV
+
+
 # Outside the grid of the densities
 
 

@@ -1,7 +1,7 @@
 """The same cross section by several methods: what adaptation gains."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from ..integration.unweighting import bootstrap_efficiency, overweight_efficienc
 from .beam import Beams
 from .cuts import Cuts
 from .generator import EventGenerator, Method
+from .jet_cuts import JetCuts
 from .process import Process
 
 NEGATIVE = 1e-3  # share of the weights' sum from which on negative ones are warned of
@@ -90,8 +91,8 @@ def summarise(
 
 def compare(
     process: str | Process,
-    energy: float | Beams = 91.188,
-    cuts: Cuts | None = None,
+    energy: float | Beams | None = None,
+    cuts: Cuts | JetCuts | Mapping[str, float] | None = None,
     phase_space: str = "channels",
     methods: Sequence[Method] = ("flow", "vegas", "bare"),
     calls: int = 200_000,

@@ -241,10 +241,10 @@ class EventGenerator:
         return self._result
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write what :meth:`integrate` found: ``path`` (JSON), and the sampler beside it (``.npz``)."""
+        """Write what `integrate` found and the card: ``path`` (JSON); the sampler beside it (``.npz``)."""
         path = Path(path)
         self._sampler.save(path.with_suffix(".npz"))
-        write_json(path, self.result.to_dict())
+        write_json(path, {"result": self.result.to_dict(), "card": self.card()})
 
     def load(self, path: str | os.PathLike[str]) -> Result:
         """Take over what :meth:`save` wrote; the same events follow as if it had been integrated here.
@@ -252,14 +252,20 @@ class EventGenerator:
         Raises
         ------
         InputError
-            The files are missing or damaged.
+            The files are missing or damaged, or were saved by a generator with another card.
         """
         path = Path(path)
         sampler = Sampler.load(path.with_suffix(".npz"), self.cross_section)
         try:
-            self._result = Result.from_dict(json.loads(path.read_text()), sampler)
+            saved = json.loads(path.read_text())
+            result, card = Result.from_dict(saved["result"], sampler), dict(saved["card"])
         except (OSError, ValueError, KeyError, TypeError):
             raise InputError(f"{path} is not a result saved by lhcflow: remove it") from None
+        mine = json.loads(json.dumps(plain(self.card())))
+        different = sorted(name for name in {*card, *mine} if card.get(name) != mine.get(name))
+        if different:
+            raise InputError(f"{path} was saved by a generator with another {', '.join(different)}")
+        self._result = result
         return self._result
 
     def unweighting_efficiency(self, n: int = 100_000, overweight: float = 1e-3) -> Efficiency:
