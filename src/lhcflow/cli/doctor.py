@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 # Those of developers.
-_HIDDEN = {"test", "docs"}
+_HIDDEN = {"test", "test-portable", "docs"}
 
 
 def doctor(json: Json = None, quiet: Quiet = False) -> None:

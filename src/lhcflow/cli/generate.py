@@ -121,7 +121,7 @@ def generate(
     resume: Resume = False,
 ) -> None:
     """Generate unweighted events: cross section, events.lhe.gz and report.html."""
-    check_json(json)
+    check_json(json, cuts, Path(pdf) if pdf is not None and Path(pdf).is_file() else None)
     from ..files import RunDirectory, write_json
     from ..processes import EventGenerator, GaussianSpread
     from ..processes.generator import ENERGY

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -199,7 +199,8 @@ def _read(lhe: Path) -> tuple[np.ndarray, np.ndarray]:
     import pylhe
 
     momenta, weights = [], []
-    with closing(pylhe.LHEFile.fromfile(str(lhe)).events) as events:
+    found: Any = pylhe.LHEFile.fromfile(str(lhe)).events  # a generator, which holds the file open
+    with closing(found) as events:
         for event in itertools.islice(events, _EVENTS):
             # status 2: a resonance, which stands between the incoming and the outgoing particles
             momenta.append([(p.e, p.px, p.py, p.pz) for p in event.particles if p.status != 2])

@@ -37,11 +37,11 @@ def reproduce(
         return
     entry = find(name)
     card = {"command": "reproduce", "name": name, "full": full, "seed": seed}
-    run = RunDirectory(Path("runs") / name if out is None else out, card, force=force)
-    screen.print(f"[bold]{entry.title}[/bold] ({entry.source})")
-    outcome = entry.run(seed, full, quiet)
-    write_report(run, entry.title, entry.source, outcome.sections, outcome.warnings)
-    run.finish(outcome.results)
+    with RunDirectory(Path("runs") / name if out is None else out, card, force=force) as run:
+        screen.print(f"[bold]{entry.title}[/bold] ({entry.source})")
+        outcome = entry.run(seed, full, quiet)
+        write_report(run, entry.title, entry.source, outcome.sections, outcome.warnings)
+        run.finish(outcome.results)
     if json:
         write_json(json, outcome.results)
     from ..plotting import Table
@@ -49,9 +49,9 @@ def reproduce(
     for section in outcome.sections:
         screen.print(f"\n{section.title}", style="bold")
         for text in section.text:
-            screen.print(text, markup=False)
+            screen.print(text, markup=False, soft_wrap=True)
         for item in section.content:
             if isinstance(item, Table):
                 print_table(screen, item.header, item.rows)
     print_warnings(screen, outcome.warnings)
-    screen.print(f"\nreport: {run.report_file}", markup=False)
+    screen.print(f"\nreport: {run.report_file}", markup=False, soft_wrap=True)

@@ -42,11 +42,15 @@ class Parameters:
         """Parameters from a mapping of the names to be changed, or None for the defaults."""
         if isinstance(values, Parameters):
             return values
+        if values is None:
+            return cls()
+        if not isinstance(values, Mapping):
+            raise InputError(f"parameters are given by name, as in {{'mw': 80.4}}, got {values!r}")
         names = [field.name for field in fields(cls)]
-        for name in values or {}:
+        for name in values:
             if name not in names:
                 raise InputError(f"unknown parameter {name!r}: known are {', '.join(names)}")
-        return cls(**dict(values or {}))
+        return cls(**dict(values))
 
     @property
     def sin2thetaw(self) -> float:
