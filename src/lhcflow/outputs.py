@@ -83,7 +83,8 @@ def check_output(
     for given in inputs:
         if given is None:
             continue
-        if real == Path(given).resolve() or (target.exists() and os.path.samefile(target, given)):
+        both = target.exists() and Path(given).exists()
+        if real == Path(given).resolve() or (both and os.path.samefile(target, given)):
             raise InputError(f"{option} {path} would replace {given}, which is an input: give another file")
     if target.name in _RUN_FILES and (real.parent / "card.toml").is_file():
         raise InputError(f"{option} {path} would replace a file of the run in that folder: give another file")

@@ -23,6 +23,7 @@ from lhcflow.bumphunt.features import JetColumns
 from lhcflow.calorimeter import write_showers
 from lhcflow.calorimeter.export import export_cpp, export_onnx
 from lhcflow.calorimeter.models import CaloFlow, HitFlow
+from lhcflow.cli import main
 from lhcflow.cli.calo.evaluate import _save_weights
 from lhcflow.cli.report import write_report
 from lhcflow.errors import RunError
@@ -219,6 +220,7 @@ def test_inputs_are_never_replaced(tmp_path):
             with pytest.raises(InputError, match="is an input"):
                 check_output(tmp_path / path, HDF5, (None, source), force=force)
     check_output(tmp_path / "out.h5", HDF5, (None, source))
+    check_output(source, HDF5, (tmp_path / "missing.h5",))
     with pytest.raises(InputError, match="is a folder"):
         check_output(tmp_path, HDF5)
     with pytest.raises(InputError, match="does not exist"):
@@ -227,3 +229,33 @@ def test_inputs_are_never_replaced(tmp_path):
     run.finish({})
     with pytest.raises(InputError, match="a file of the run"):
         check_output(run.results_file, JSON)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["doctor"],
+        ["generate", "e+ e- > j j j"],
+        ["integrate", "f.py:f", "--dim", "2"],
+        ["reproduce", "layers"],
+        ["calo", "simulate", "--out", "new.h5"],
+        ["calo", "train", "a.h5", "--out", "run"],
+        ["calo", "demo"],
+        ["bumphunt", "simulate"],
+        ["bumphunt", "run", "a.h5"],
+        ["bumphunt", "scan", "a.h5"],
+        ["bumphunt", "demo"],
+    ],
+)
+def test_no_command_writes_its_json_over_another_file(tmp_path, monkeypatch, capsys, command):
+    monkeypatch.chdir(tmp_path)
+    files = {"f.py": b"def f(x): return x", "a.h5": CONTENT[HDF5], "thesis": b"precious"}
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    for name, content in files.items():
+        with pytest.raises(SystemExit) as end:
+            main([*command, "--json", name])
+        assert end.value.code == 2
+        assert name in capsys.readouterr().err
+        assert (tmp_path / name).read_bytes() == content
+    assert {path.name for path in tmp_path.iterdir()} == files.keys()
