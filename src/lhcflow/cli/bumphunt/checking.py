@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -35,10 +36,12 @@ def check_unit(low: float, high: float, energy: float, option: str) -> None:
         )
 
 
-def check_masses(hunt: Hunt, m: NDArray[np.float64]) -> None:
-    """Refuse options and masses (n,) that can't be in TeV."""
+def check_masses(
+    hunt: Hunt, m: NDArray[np.float64], regions: tuple[float, float], option: str = "--region"
+) -> None:
+    """Refuse options and masses (n,) that can't be in TeV; ``regions`` are the ends of what is searched."""
     energy = hunt.settings.energy
-    check_unit(*hunt.region, energy, "--region")
+    check_unit(*regions, energy, option)
     if hunt.fit_range is not None:
         check_unit(*hunt.fit_range, energy, "--fit-range")
     beyond = int((m >= energy).sum())
@@ -49,15 +52,25 @@ def check_masses(hunt: Hunt, m: NDArray[np.float64]) -> None:
         )
 
 
-def check_region(region: SignalRegion, m: NDArray[np.float64]) -> None:
-    """Refuse a signal region with too few events for a training."""
-    from ...bumphunt import SignalRegion
+def check_region(region: SignalRegion, m: NDArray[np.float64], folds: int, methods: Sequence[str]) -> None:
+    """Refuse a signal region, or strips beside it, with too few events to train on all folds but one."""
+    from ...bumphunt import CWoLa, SignalRegion
     from ...bumphunt.detectors.base import MIN_REGION
+
+    least = math.ceil(MIN_REGION * folds / (folds - 1))
 
     def inside(factor: float) -> int:
         return int(SignalRegion(region.low * factor, region.high * factor).contains(m).sum())
 
-    if (n := inside(1)) >= MIN_REGION:
+    if (n := inside(1)) >= least:
+        width = CWoLa().strip_width
+        strips = zip(("below", "above"), region.strips(m, width), strict=True)
+        for side, strip in strips if "cwola" in methods else ():
+            if strip.sum() < least:
+                raise InputError(
+                    f"the strip of {width:g} TeV {side} the signal region holds {strip.sum()} events, to "
+                    f"train CWoLa in {folds} folds needs {least}: leave out cwola, or move the region"
+                )
         return
     reach = f"m from {m.min():.4g} to {m.max():.4g} TeV"
     if inside(1e-3) >= MIN_REGION:
@@ -68,7 +81,7 @@ def check_region(region: SignalRegion, m: NDArray[np.float64]) -> None:
         cure = f"widen it, or check the unit of the masses ({reach})"
     raise InputError(
         f"the signal region {region.low:g} to {region.high:g} TeV holds {n} events, training needs "
-        f"{MIN_REGION}: {cure}"
+        f"{least} in {folds} folds: {cure}"
     )
 
 
@@ -112,23 +125,25 @@ def edges_of(hunt: Hunt, region: SignalRegion, m: NDArray[np.float64]) -> NDArra
     return fit_range(m, region, hunt.bin_width, energy=hunt.settings.energy)
 
 
-def window_edges(hunt: Hunt, m: NDArray[np.float64]) -> NDArray[np.float64]:
+def window_edges(hunt: Hunt, m: NDArray[np.float64], methods: Sequence[str]) -> NDArray[np.float64]:
     """Bins of the fit for the region of a hunt, once region, data and cuts are found to fit together."""
     from ...bumphunt import SignalRegion
 
     region = SignalRegion.of(hunt.region)
-    check_region(region, m)
+    check_region(region, m, hunt.folds, methods)
     edges = edges_of(hunt, region, m)
     check_points(hunt.working_points, edges, region, m)
     return edges
 
 
-def checked_windows(hunt: Hunt, places: Sequence[tuple[float, float]], m: NDArray[np.float64]) -> None:
+def checked_windows(
+    hunt: Hunt, places: Sequence[tuple[float, float]], m: NDArray[np.float64], method: str
+) -> None:
     """Refuse a scan of which no window can be searched, with what is wrong with the first one."""
     first = None
     for place in places:
         try:
-            window_edges(replace(hunt, region=place), m)
+            window_edges(replace(hunt, region=place), m, [method])
             return
         except InputError as error:
             first = first or error

@@ -73,6 +73,7 @@ Members = Annotated[
 Epochs = Annotated[int | None, typer.Option(min=1, help="Of the flows.", show_default="the method's")]
 Limit = Annotated[int | None, typer.Option(min=1, help="Take so many events only, chosen at random.")]
 
+Report = Annotated[bool, typer.Option("--report/--no-report", help="Draw the figures and write report.html.")]
 Duplicates = Annotated[
     bool, typer.Option("--allow-duplicates", help="Take events that repeat others exactly all the same.")
 ]

@@ -46,6 +46,7 @@ def conduct(
     card: Mapping[str, Any],
     out: Path,
     *,
+    report: bool = True,
     json: Path | None = None,
     quiet: bool = False,
     force: bool = False,
@@ -58,6 +59,7 @@ def conduct(
     Parameters
     ----------
     card : where the samples came from.
+    report : whether to draw the figures and write report.html.
     optimum : curve of the best possible score, where it is known.
     """
     from ...bumphunt import SignalRegion
@@ -78,8 +80,8 @@ def conduct(
     region = SignalRegion.of(hunt.region)
     methods = chosen_methods(hunt.methods, events.label is not None, samples.background is not None)
     # What can go wrong goes wrong before the training.
-    check_masses(hunt, events.m)
-    edges = window_edges(hunt, events.m)
+    check_masses(hunt, events.m, hunt.region)
+    edges = window_edges(hunt, events.m, methods)
     notes = [*samples.notes, *left_out(hunt, edges, events.m)]
     inclusive = search_spectrum(events.m, edges, region, hunt.settings)
     resolution = mass_resolution(events.features, events.m, region, events.names, hunt.seed)
@@ -125,16 +127,17 @@ def conduct(
         )
         _save_scores(run.path / "scores.h5", samples, trained)
         _export(run.path, cuts)
-        with screen.status("report"):
-            sections = sections_of(results)
-            write_report(run, "Bump hunt", subtitle_of(samples, results), sections, warnings)
+        if report:
+            with screen.status("report"):
+                sections = sections_of(results)
+                write_report(run, "Bump hunt", subtitle_of(samples, results), sections, warnings)
         run.finish(results)
     if json:
         write_json(json, results)
     table = screen_table(results)
     print_table(screen, table.header, table.rows, names=2)
     print_warnings(screen, warnings)
-    screen.print(f"report: {run.report_file}", markup=False)
+    screen.print(f"report: {run.report_file}" if report else f"results: {run.results_file}", markup=False)
     return results
 
 

@@ -27,6 +27,7 @@ from .choices import (
     Members,
     Parameters,
     Region,
+    Report,
     Resolution,
     Toys,
     names,
@@ -66,6 +67,7 @@ def run(
     limit: Limit = None,
     allow_duplicates: Duplicates = False,
     device: Device = "auto",
+    report: Report = True,
     seed: Seed = 0,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of the run.")] = Path(
         "runs/bumphunt"
@@ -100,4 +102,5 @@ def run(
         settings=Settings(resolution, parameters, toys, seed, energy),
         seed=seed,
     )
-    conduct(hunt, load(sources), sources.card(), out, json=json, quiet=quiet, force=force, resume=resume)
+    samples, card = load(sources), sources.card()
+    conduct(hunt, samples, card, out, report=report, json=json, quiet=quiet, force=force, resume=resume)

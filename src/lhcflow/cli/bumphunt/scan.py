@@ -27,6 +27,7 @@ from .choices import (
     Limit,
     Members,
     Parameters,
+    Report,
     Resolution,
     Toys,
     names,
@@ -63,6 +64,7 @@ def scan(
     limit: Limit = None,
     allow_duplicates: Duplicates = False,
     device: Device = "auto",
+    report: Report = True,
     seed: Seed = 0,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of the run.")] = Path("runs/scan"),
     json: Json = None,
@@ -102,4 +104,15 @@ def scan(
         seed=seed,
     )
     samples, card = load(sources), sources.card()
-    slide(hunt, places, samples, card, out, json=json, quiet=quiet, force=force, resume=resume)
+    slide(
+        hunt,
+        places,
+        samples,
+        card,
+        out,
+        report=report,
+        json=json,
+        quiet=quiet,
+        force=force,
+        resume=resume,
+    )

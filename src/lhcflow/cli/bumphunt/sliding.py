@@ -45,6 +45,7 @@ def slide(
     card: Mapping[str, Any],
     out: Path,
     *,
+    report: bool = True,
     json: Path | None = None,
     quiet: bool = False,
     force: bool = False,
@@ -58,13 +59,13 @@ def slide(
     samples = dataclasses.replace(samples, events=_unlabelled(samples.events))
     (method,) = chosen_methods(hunt.methods, False, samples.background is not None)
     m = samples.events.m
-    check_masses(hunt, m)
+    check_masses(hunt, m, (places[0][0], places[-1][1]), "--from, --to")
     notes = list(samples.notes)
     asked = {**dataclasses.asdict(hunt), "region": None, "methods": None}
     card = {"command": "bumphunt scan", **card, **asked, "method": method, "windows": places}
     screen = console(quiet)
     # The first window whose options and data fit together; without any there is nothing to do.
-    checked_windows(hunt, places, m)
+    checked_windows(hunt, places, m, method)
     with RunDirectory(out, card, force=force, resume=resume) as run:
         print_warnings(screen, notes)
         windows, warnings = _search_all(hunt, places, method, samples, run, quiet)
@@ -81,14 +82,15 @@ def slide(
             }
         )
         subtitle = f"{len(samples.events):,} events, {len(windows)} windows, {TITLES[method]}"
-        write_report(run, "Scan of the spectrum", subtitle, _sections(results), warnings)
+        if report:
+            write_report(run, "Scan of the spectrum", subtitle, _sections(results), warnings)
         run.finish(results)
     if json:
         write_json(json, results)
     table = scan_table(results)
     print_table(screen, table.header, table.rows)
     print_warnings(screen, warnings)
-    screen.print(f"report: {run.report_file}", markup=False)
+    screen.print(f"report: {run.report_file}" if report else f"results: {run.results_file}", markup=False)
     return results
 
 
@@ -155,7 +157,7 @@ def _window(
 
     region = SignalRegion.of(hunt.region)
     events = samples.events
-    edges = window_edges(hunt, events.m)
+    edges = window_edges(hunt, events.m, [method])
     here = _name(hunt.region)
     resolution = mass_resolution(events.features, events.m, region, events.names, hunt.seed)
     found = [*left_out(hunt, edges, events.m), following_mass(resolution, region)]
