@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Real
 from typing import Literal
 
 import numpy as np
+import torch
 
 from ..errors import InputError
-from .divergences import Divergence
+from .arguments import positive, whole
+from .divergences import Divergence, divergence_named
 
 
 @dataclass(frozen=True)
@@ -18,7 +21,7 @@ class FlowSettings:
     Attributes
     ----------
     layers, hidden, bins, bound : of the rational-quadratic coupling flow. ``bins`` None takes 16 up to three
-        dimensions and 10 beyond.
+        dimensions and 10 beyond; ``hidden`` may be one width for a single hidden layer.
     domain : "real", with a learnable rotation in front of every second layer; or "unit", which has no
         rotations and follows densities better that end at the edges of the cube without vanishing there.
     divergence : name, or sum of names, see :mod:`lhcflow.integration.divergences`.
@@ -68,14 +71,67 @@ class FlowSettings:
     device: str = "cpu"
 
     def __post_init__(self) -> None:
-        if not 0 <= self.defensive < 1:
-            raise InputError(f"defensive is a share, 0 <= share < 1, got {self.defensive}")
-        if not self.growth > 0:
-            raise InputError(f"growth must be positive, got {self.growth}")
+        widths = (self.hidden,) if isinstance(self.hidden, int) else tuple(self.hidden)
+        for name, values, least in (
+            ("layers", (self.layers,), 1),
+            ("hidden", widths, 1),
+            ("bins", () if self.bins is None else (self.bins,), 2),
+            ("most", (self.most,), 1),
+            ("stages", (self.stages,), 1),
+            ("steps", () if self.steps is None else (self.steps,), 1),
+            ("batch", np.ravel(self.batch).tolist(), 1),
+        ):
+            for value in values:
+                whole(name, value, least)
+        object.__setattr__(self, "hidden", tuple(int(width) for width in widths))
+        for name, value in (
+            ("bound", self.bound),
+            ("growth", self.growth),
+            ("rate", self.rate),
+            ("clip", self.clip),
+        ):
+            if value is None or positive(name, value) is None:
+                raise InputError(f"{name} must be a positive number, got {value!r}")
+        for name in ("share", "first", "effective", "defensive", "decay"):
+            value = getattr(self, name)
+            if not isinstance(value, Real) or not 0 <= float(value) < 1:
+                raise InputError(f"{name} is a share, 0 <= share < 1, got {value!r}")
+        if not self.share > 0 or not self.effective > 0:
+            raise InputError(f"share and effective must be positive, got {self.share} and {self.effective}")
         if self.domain not in ("real", "unit"):
             raise InputError(f"the domain of a flow is 'real' or 'unit', got {self.domain!r}")
-        if min(np.ravel(self.batch)) < 1:
-            raise InputError(f"batch must be at least 1, got {self.batch}")
+        divergence_named(self.divergence)
+        self.torch_device()
+
+    def torch_device(self) -> torch.device | None:
+        """The device that was asked for; None for "auto".
+
+        Raises
+        ------
+        InputError
+            If there is no such kind of device.
+        """
+        if self.device == "auto":
+            return None
+        try:
+            device = torch.device(self.device)
+        except (RuntimeError, TypeError):
+            device = None
+        if device is None or device.type not in ("cpu", "cuda"):
+            raise InputError(f'device must be "cpu", "cuda" or "auto", got {self.device!r}')
+        return device
+
+    def require_device(self) -> None:
+        """Refuse a GPU that is not there before any work is done.
+
+        Raises
+        ------
+        InputError
+            If there is none.
+        """
+        device = self.torch_device()
+        if device is not None and device.type == "cuda" and _number(device) >= torch.cuda.device_count():
+            raise InputError(f'no device {self.device!r} here: use device="auto" or "cpu"')
 
     def batch_size(self, progress: float) -> int:
         """Points per step when a share ``progress`` of the stages is done."""
@@ -83,3 +139,7 @@ class FlowSettings:
             return self.batch
         first, last = self.batch
         return round(first * (last / first) ** min(progress, 1.0))
+
+
+def _number(device: torch.device) -> int:
+    return 0 if device.index is None else device.index

@@ -110,7 +110,7 @@ class Training:
             context,
             layers=s.layers,
             hidden=s.hidden,
-            bins=s.bins or (16 if dim <= 3 else 10),
+            bins=(16 if dim <= 3 else 10) if s.bins is None else s.bins,
             domain=s.domain,
             bound=s.bound,
             permutation="soft" if s.domain == "real" else "none",
@@ -180,7 +180,9 @@ class Training:
 
     def _steps(self) -> int:
         """More in many dimensions, and, less than in proportion, with more points than 200,000."""
-        steps = self.settings.steps or (150 if self.dim <= 8 else 300)
+        steps = self.settings.steps
+        if steps is None:
+            steps = 150 if self.dim <= 8 else 300
         return round(steps * max(len(self.buffer) / MANY, 1.0) ** 0.75)
 
     def _draw(self, f: Evaluate, calls: int) -> float:

@@ -6,10 +6,13 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .buffer import SampleBuffer
+from .buffer import SampleBuffer, effective_share
 from .vegas_map import VegasMap
 
 BINS = 32
+# Effective points for a grid. With fewer, each bin's content is noise; in 65 dimensions the product of so
+# many noisy densities leaves the next round still fewer, and so on until the grid has lost the integrand.
+LEAST = 2 * BINS
 NARROW = 8.0  # a density this far above the mean is better left to the grid than to the flow's splines
 
 
@@ -44,7 +47,7 @@ def tempered_grid(
             x, _ = grid.sample(size, rng)
             buffer.add(x, f(x), grid)
         log_w = buffer.log_weights(buffer.temperature(effective))
-        if not np.isfinite(log_w).any():
+        if effective_share(log_w) * len(buffer) < LEAST:
             continue
         grid = _equalised(grid, buffer.x, np.exp(log_w - log_w.max()))
     edges = grid.edges.copy()

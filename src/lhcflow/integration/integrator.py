@@ -121,6 +121,8 @@ class Integrator:
         """
         calls = whole("calls", calls, 1000)
         rtol, atol, cost = positive("rtol", rtol), positive("atol", atol), positive("cost", cost)
+        if self.method != "vegas":
+            self.settings.require_device()
         if isinstance(f, Integrand):
             integrand, own = f, False
         else:
