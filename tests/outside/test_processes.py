@@ -75,16 +75,16 @@ def read_by_pythia(path, *settings):
 @pytest.mark.parametrize("which", ["leptons", "taus"])
 def test_pythia_keeps_balance_and_cross_section_with_its_defaults(which, tmp_path, request):
     made = request.getfixturevalue(which)
-    made.write_lhe(tmp_path / "a.lhe", 1000)
+    made.write_lhe(tmp_path / "a.lhe", 500)
     worst, rejected, sigma, weights = read_by_pythia(tmp_path / "a.lhe")
     assert rejected == 0
     assert worst < 1e-8
     assert sigma == pytest.approx(made.result.mean, rel=1e-6)
-    assert len(weights) == 1000
+    assert len(weights) == 500
     file = pylhe.LHEFile.fromfile(str(tmp_path / "a.lhe"))
     assert np.mean([e.eventinfo.weight for e in file.events]) == pytest.approx(sigma, rel=1e-6)
     if which == "taus":  # the fault is there to be found: without masses events lose their balance
-        made.write_lhe(tmp_path / "b.lhe", 1000, masses=False)
+        made.write_lhe(tmp_path / "b.lhe", 500, masses=False)
         assert read_by_pythia(tmp_path / "b.lhe")[0] > 1e-6
 
 

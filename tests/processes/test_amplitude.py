@@ -135,7 +135,7 @@ def test_born_cross_section_and_asymmetry(energy, name, flavours):
         ("e+ e- > u u g", "charge is not conserved"),
         ("e+ e- > u c~ g", "quark number of generation 1"),
         ("u d~ > mu+ ve g", "lepton number of generation 1"),
-        ("e+ e- u u~ g", "is not a process"),
+        ("e+ e- u u~ g", "has no '>'"),
         ("e+ > u u~ g", "is not a process"),
         ("e+ e- >", "is not a process"),
         ("p p > e+ ve j", "has protons"),
