@@ -58,7 +58,7 @@ def test_bad_input(tmp_path, capsys):
     for arguments, message in (
         (["--real", DATA / "e+.h5", "-n", 151], "holds 150 showers: give --showers 150 or less"),
         (["--real", tmp_path / "other.h5", "-n", 150], "takes showers in the CaloGAN geometry"),
-        (["--real", tmp_path / "none.h5"], "there is no file"),
+        (["--real", tmp_path / "none.h5"], "No such file"),
         (["-n", 20], "--showers"),
     ):
         assert run("--out", tmp_path / "demo", "--force", *arguments) == 2

@@ -514,3 +514,18 @@ def test_figures_that_fail_leave_no_folder(folder, tmp_path):
         run("plot", folder / "toy.h5", "--geometry", folder / "cust.xml", "--out", out, "--what", "auc") == 2
     )
     assert list(tmp_path.iterdir()) == []
+
+
+def test_showers_take_lists_and_nothing_but_numbers():
+    place = geometry("calogan")
+    made = Showers(place, [1, 2], np.ones((2, 504), int))  # type: ignore[arg-type]
+    assert made.energy_mev.tolist() == [1000.0, 2000.0]
+    assert made.layer_energies().sum() == 2 * 504
+    for energy, voxels in (
+        (["a"], np.ones((1, 504))),
+        ([1j], np.ones((1, 504))),
+        ([1.0], None),
+        (None, None),
+    ):
+        with pytest.raises(InputError, match="must be numbers"):
+            Showers(place, energy, voxels)  # type: ignore[arg-type]

@@ -30,7 +30,7 @@ class Showers:
     Raises
     ------
     InputError
-        If the shapes do not fit together.
+        If the shapes do not fit together, or for anything else than numbers.
     """
 
     geometry: Geometry
@@ -39,7 +39,11 @@ class Showers:
     overflow: Array | None = None
 
     def __post_init__(self) -> None:
-        n, expected = len(self.energy), self.geometry.voxels
+        for name in ("energy", "voxels", "overflow"):
+            value = getattr(self, name)
+            if value is not None or name != "overflow":
+                object.__setattr__(self, name, _numbers(value, name))
+        n, expected = len(np.atleast_1d(self.energy)), self.geometry.voxels
         if self.energy.ndim != 1:
             raise InputError(f"showers need energies of shape (n,), got {self.energy.shape}")
         if self.voxels.shape != (n, expected):
@@ -84,6 +88,15 @@ class Showers:
         voxels = self.voxels.copy()
         voxels[voxels < limit] = 0.0
         return Showers(self.geometry, self.energy, voxels, self.overflow)
+
+
+def _numbers(value: Any, name: str) -> Array:
+    """An array of floating-point numbers; lists and integers are converted, others stay what they are."""
+    try:
+        array = np.asarray(value)
+        return array if array.dtype.kind == "f" else array.astype(np.float64, casting="same_kind")
+    except (TypeError, ValueError):
+        raise InputError(f"the {name} of showers must be numbers, got a {type(value).__name__}") from None
 
 
 def concatenate(parts: Sequence[Showers]) -> Showers:
