@@ -37,6 +37,18 @@ class Roc:
         return float(np.trapezoid(np.append(0.0, self.tpr), np.append(0.0, self.fpr)))
 
     @property
+    def auc_error(self) -> float:
+        """Statistical error of :attr:`auc` from the spread of both samples' ranks (DeLong et al. 1988)."""
+        tpr, fpr = np.append(0.0, self.tpr), np.append(0.0, self.fpr)
+        # Of signal events the share of background below each, of background that of signal above.
+        parts = ((np.diff(tpr), 1 - (fpr[1:] + fpr[:-1]) / 2), (np.diff(fpr), (tpr[1:] + tpr[:-1]) / 2))
+        variance = 0.0
+        for (weight, share), n in zip(parts, (self.signal, self.background), strict=True):
+            spread = np.sum(weight * (share - np.sum(weight * share)) ** 2)
+            variance += float(spread) / max(n - 1, 1)
+        return float(np.sqrt(variance))
+
+    @property
     def fpr_error(self) -> Array:
         """Relative binomial error (points,) of the false-positive rate; infinite where it is zero."""
         with np.errstate(divide="ignore"):
@@ -60,16 +72,26 @@ class Roc:
         known = self.fpr_error < max_relative_error
         return float(self.sic[known].max()) if known.any() else float("nan")
 
+    def max_sic_error(self, max_relative_error: float = MAX_RELATIVE_ERROR) -> float:
+        """Binomial error of the SIC where :meth:`max_sic` finds it; NaN if it finds none."""
+        known = self.fpr_error < max_relative_error
+        if not known.any():
+            return float("nan")
+        return float(self.sic_error[known][np.argmax(self.sic[known])])
+
     def tpr_at(self, fpr: ArrayLike) -> Array:
         """True-positive rate at given false-positive rates, linear between the points."""
         return np.interp(np.asarray(fpr, float), np.append(0.0, self.fpr), np.append(0.0, self.tpr))
 
     def sic_at(self, fpr: float = 1e-3) -> tuple[float, float]:
-        """SIC and its error at one false-positive rate."""
+        """SIC and its error at one false-positive rate. Without any signal event the error is that of one."""
+        if not 0 < fpr <= 1:
+            raise InputError(f"a false-positive rate lies in (0, 1], got {fpr}")
         tpr = float(self.tpr_at(fpr))
-        value = tpr / np.sqrt(fpr)
-        relative = (1 - fpr) / (4 * self.background * fpr) + (1 - tpr) / max(self.signal * tpr, 1e-300)
-        return value, value * float(np.sqrt(relative))
+        value = float(tpr / np.sqrt(fpr))
+        from_signal = max(tpr, 1 / self.signal) * (1 - tpr) / self.signal / fpr
+        from_background = value**2 * (1 - fpr) / (4 * self.background * fpr)
+        return value, float(np.sqrt(from_signal + from_background))
 
 
 def roc(score: ArrayLike, label: ArrayLike) -> Roc:

@@ -27,6 +27,7 @@ class Improvement:
     band : significance improvement against the signal efficiency, NaN where the background efficiency is
         not known to 20 %. Over several curves median and 68 % band; of one curve its statistical error.
     auc, max_sic : area under the ROC curve, and largest improvement; medians.
+    auc_error, max_sic_error : their statistical errors, or half of the band over the curves if that is wider.
     sic, sic_error : improvement at a background efficiency of 1e-3, and its statistical error, or half of the
         band over the curves if that is wider.
     signal, background : numbers of events of one curve.
@@ -34,7 +35,9 @@ class Improvement:
 
     band: Band
     auc: float
+    auc_error: float
     max_sic: float
+    max_sic_error: float
     sic: float
     sic_error: float
     signal: int
@@ -53,23 +56,23 @@ def improvement(scores: Sequence[ArrayLike], label: ArrayLike) -> Improvement:
         raise InputError("there are no scores to compare with the labels")
     curves = [roc(score, label) for score in scores]
     at = [curve.sic_at(FPR) for curve in curves]
-    if len(curves) == 1:
-        value, error = at[0]
-        band = _statistical(curves[0])
-    else:
-        low, value, high = (float(v) for v in np.quantile([a[0] for a in at], [0.16, 0.5, 0.84]))
-        error = max((high - low) / 2, float(np.median([a[1] for a in at])))
-        band = sic_band(curves, _GRID)
-    best = [curve.max_sic() for curve in curves]
+    value, error = _median([a[0] for a in at], [a[1] for a in at])
+    band = _statistical(curves[0]) if len(curves) == 1 else sic_band(curves, _GRID)
     return Improvement(
         band,
-        float(np.median([curve.auc for curve in curves])),
-        float(np.median(best)),
+        *_median([curve.auc for curve in curves], [curve.auc_error for curve in curves]),
+        *_median([curve.max_sic() for curve in curves], [curve.max_sic_error() for curve in curves]),
         value,
         error,
         curves[0].signal,
         curves[0].background,
     )
+
+
+def _median(values: Sequence[float], errors: Sequence[float]) -> tuple[float, float]:
+    """Median and its error: half of the central 68 %, at least the statistical one."""
+    low, value, high = (float(v) for v in np.quantile(values, [0.16, 0.5, 0.84]))
+    return value, max((high - low) / 2, float(np.median(errors)))
 
 
 def _statistical(curve: Roc) -> Band:

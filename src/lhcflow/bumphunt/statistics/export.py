@@ -36,7 +36,7 @@ def counting_workspace(
         _sample("signal", [1.0], [{"name": "signal", "type": "normfactor", "data": None}]),
         _sample("background", [float(background)], [constraint]),
     ]
-    return _workspace(name, samples, [float(observed)], observed)
+    return _workspace(name, samples, [float(observed)], observed - background)
 
 
 def spectrum_workspace(
@@ -72,19 +72,22 @@ def spectrum_workspace(
         _sample("signal", model.signal[inside].tolist(), [yield_]),
         _sample("background", background.tolist(), modifiers),
     ]
-    return _workspace(name, samples, n[inside].tolist(), float(n[inside].sum()))
+    excess = float(n[inside].sum() - background.sum())
+    return _workspace(name, samples, n[inside].tolist(), excess / float(model.signal[inside].sum() or 1.0))
 
 
 def _sample(name: str, data: list[float], modifiers: list[dict[str, Any]]) -> dict[str, Any]:
     return {"name": name, "data": data, "modifiers": modifiers}
 
 
-def _workspace(name: str, samples: list[dict[str, Any]], data: list[float], total: float) -> dict[str, Any]:
+def _workspace(name: str, samples: list[dict[str, Any]], data: list[float], excess: float) -> dict[str, Any]:
+    """``excess`` of the data is the signal with which pyhf's fits begin: from far away they end early."""
     # Wide enough for any limit: several times all events.
-    bounds = [[0.0, 10.0 * (float(total) + 10.0)]]
+    bounds = [[0.0, 10.0 * (sum(data) + 10.0)]]
+    first = max(float(excess), 1.0)
     measurement = {
         "name": "signal",
-        "config": {"poi": "signal", "parameters": [{"name": "signal", "inits": [1.0], "bounds": bounds}]},
+        "config": {"poi": "signal", "parameters": [{"name": "signal", "inits": [first], "bounds": bounds}]},
     }
     return {
         "channels": [{"name": name, "samples": samples}],

@@ -128,14 +128,15 @@ class Reference:
     Attributes
     ----------
     yields : array, shape (n,)
-        Signal that fits best, of either sign; zero for an empty spectrum.
+        Signal that fits best, of either sign; zero for an empty spectrum, if the model has parameters.
     null, best : arrays, shape (n,)
         -2 log L without signal and with the free one.
     """
 
     def __init__(self, model: BinnedModel, counts: Array) -> None:
         self.model, self.counts = model, counts
-        self.seen = counts.sum(1) > 0
+        # Without parameters there is nothing that events have to fix.
+        self.seen = counts.sum(1) > 0 if model.parameters else np.ones(len(counts), bool)
         self.yields, self.null, self.best = (np.zeros(len(counts)) for _ in range(3))
         self._latest: Fits | None = None
         if self.seen.any():
@@ -149,7 +150,7 @@ class Reference:
 
     @property
     def z(self) -> Array:
-        """Signed significances (n,); zero for an empty spectrum."""
+        """Signed significances (n,)."""
         return np.sign(self.yields) * np.sqrt(np.maximum(self.null - self.best, 0.0))
 
     def q(self, yields: ArrayLike) -> Array:

@@ -115,7 +115,7 @@ def toy_limit(
         raise InputError(f"a limit needs 100 toys or more, got {toys}")
     start = upper_limit(model, n, level)
     empty = without_events(model, n, level)
-    if empty is None and Reference(model, n[None, :]).z[0] < FURTHEST:
+    if Reference(model, n[None, :]).z[0] < FURTHEST:
         return start
     while True:
         observed, expected, error, expected_error = _limits(model, n, level, start, toys, seed)

@@ -15,7 +15,7 @@ from .limits import Limit, upper_limit
 from .model import ENERGY, MAX_PARAMETERS, dijet_model
 from .peaks import gaussian_peak
 from .quality import FIRST, Goodness, Trial, f_test, goodness, sideband_fit
-from .sampled import toy_limit, toy_p_value
+from .sampled import PRECISION, toy_limit, toy_p_value
 from .significance import (
     Scan,
     Significance,
@@ -32,6 +32,10 @@ FEW = 25.0
 """Events in the signal region, observed or expected, below which toys take the place of asymptotic formulas:
 at 25 events those give limits that are about 2 % too small."""
 
+_DEFICIT = -4.0
+"""Significance from which a deficit is said to be one: by chance in 3e-5 of all searches."""
+_FEW_TOYS = 100
+"""Toys below which a global p-value comes with a warning: with 100, up-crossings are known to some 10 %."""
 _LEAST_SIDEBAND = 20
 """Events in the sidebands with which a spectrum is fitted."""
 
@@ -73,6 +77,42 @@ class Search:
     global_: GlobalP | None
     spurious: SpuriousSignal
     toy_z: NDArray[np.float32] | None
+
+    @property
+    def remarks(self) -> list[str]:
+        """What the numbers alone do not say: one sentence each."""
+        said = []
+        count, limit, found = self.count, self.limit, self.global_
+        seen = f"{count.observed:,.0f} events lie" if count.observed else "No event lies"
+        expected = f"{count.background:,.1f} ± {count.background_error:,.1f} are expected"
+        place = f"{self.region.low:g} to {self.region.high:g} TeV"
+        if count.z < _DEFICIT:
+            said.append(
+                f"{seen} in the signal region {place}, where {expected}: a deficit of {-count.z:.1f} "
+                "standard deviations, which no signal makes. Are events missing, or does the fit of the "
+                "sidebands fail?"
+            )
+        elif not count.observed:
+            said.append(
+                f"{seen} in the signal region {place}, where {expected}: the limit of {limit.observed:.2f} "
+                "events is that of seeing none, whatever the background."
+            )
+        if limit.error > PRECISION * limit.observed:
+            said.append(
+                f"The limit of {limit.observed:.1f} events has a Monte Carlo error of {limit.error:.1g}."
+            )
+        if found is not None and found.toys < _FEW_TOYS:
+            low, high = found.interval
+            said.append(
+                f"The global p-value of {found.best:.2g} rests on {found.toys} toys only ({low:.2g} to "
+                f"{high:.2g} at 68 % confidence): take more --toys."
+            )
+        if self.quality.ndf <= 0:
+            said.append(
+                f"The fit of {self.parameters} parameters to the sidebands has no degree of freedom left: "
+                "nothing tests it."
+            )
+        return said
 
 
 def search(

@@ -101,6 +101,8 @@ def examine(
                 f"the cut at {point:g}: beside the signal region {cut.closure:.2g} times the share passes "
                 "that should: the cut shapes the spectrum, do not believe its fit."
             )
+        for text in cut.search.remarks:
+            warn(f"the cut at {point:g}: {text}")
         examined.append(Examined(cut, test, test.valid and (resolution is None or resolution.valid)))
     return examined
 

@@ -87,6 +87,8 @@ def conduct(
     resolution = mass_resolution(events.features, events.m, region, events.names, hunt.seed)
     notes += [text] if (text := following_mass(resolution, region)) else []
     asked = {"command": command, **card, **asdict(hunt), "methods": methods, "features": events.names}
+    # Which row is the result is written down before there are scores.
+    asked["result"] = {"method": methods[0], "working_point": hunt.working_points[0]}
     with RunDirectory(out, asked, force=force, resume=resume, writes=WRITES) as run:
         screen = console(quiet)
         print_warnings(screen, notes)  # before the training, which takes long
@@ -190,7 +192,7 @@ def _warnings(inclusive: Search) -> list[str]:
             f"The dijet function does not describe the sidebands (p = {inclusive.quality.p:.1g}): give a "
             "narrower --fit-range, or more --parameters, before believing a p-value."
         )
-    return warnings
+    return [*warnings, *(f"No cut: {text}" for text in inclusive.remarks)]
 
 
 def _save_scores(path: Path, samples: Samples, trained: Mapping[str, Trained]) -> None:
@@ -206,13 +208,10 @@ def _save_scores(path: Path, samples: Samples, trained: Mapping[str, Trained]) -
 
 def _export(folder: Path, cuts: Mapping[str, Sequence[Examined]]) -> None:
     """One pyhf workspace per method and cut: the count in the signal region against the template."""
-    from ...bumphunt.statistics import counting_workspace
     from ...files import write_json
 
     place = folder / "pyhf"
     place.mkdir(exist_ok=True)
     for name, found in cuts.items():
         for cut in (one.cut for one in found):
-            t = cut.template
-            workspace = counting_workspace(t.observed, t.background, t.error, name)
-            write_json(place / f"{name}_{cut.working_point:g}.json", workspace)
+            write_json(place / f"{name}_{cut.working_point:g}.json", cut.template.workspace(name))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...bumphunt import Events, SignalRegion
-from ...bumphunt.statistics import Cut, Search, Significance
+from ...bumphunt.statistics import Cut, Limit, Search, Significance
 from ...bumphunt.statistics.curves import Improvement, feature_edges, improvement, score_histogram
 
 if TYPE_CHECKING:
@@ -38,11 +38,8 @@ def search_table(found: Search) -> dict[str, Any]:
         "p_fit": found.quality.p,
         "count": significance_table(found.count),
         "p_toys": found.p_toys,
-        "limit": {
-            "observed": found.limit.observed,
-            "expected": found.limit.expected,
-            "method": found.limit.method,
-        },
+        "p_toys_error": found.p_toys_error,
+        "limit": limit_table(found.limit),
         "scan": {
             "masses": found.scan.masses,
             "z": found.scan.z,
@@ -63,8 +60,23 @@ def search_table(found: Search) -> dict[str, Any]:
             "p_toys": g.p,
             "p_toys_68": [g.low, g.high],
             "p_upcrossings": g.upcrossings,
+            "p_upcrossings_error": g.upcrossings_error,
+            "method": g.method,
+            "extreme": g.extreme,
+            "p_global_68": g.interval,
         }
     return table
+
+
+def limit_table(found: Limit) -> dict[str, Any]:
+    """A limit with its Monte Carlo errors, which are zero where no toys were drawn."""
+    return {
+        "observed": found.observed,
+        "expected": found.expected,
+        "method": found.method,
+        "error": found.error,
+        "expected_error": found.expected_error,
+    }
 
 
 def significance_table(found: Significance) -> dict[str, float]:
@@ -82,12 +94,18 @@ def significance_table(found: Significance) -> dict[str, float]:
 
 def cut_table(cut: Cut) -> dict[str, Any]:
     """One working point."""
-    limit = cut.template.limit(cut.search.limit.level)
+    template = cut.template
     table = {
         "working_point": cut.working_point,
         **search_table(cut.search),
         "template": significance_table(cut.template_significance)
-        | {"closure": cut.closure, "limit": {"observed": limit.observed, "expected": limit.expected}},
+        | {
+            "p0_exact": template.p0(),
+            "closure": template.closure.ratio,
+            "closure_error": template.closure.error,
+            "closure_systematic": template.closure.systematic,
+            "limit": limit_table(template.limit(cut.search.limit.level)),
+        },
     }
     if cut.signal is not None:
         table["truth"] = {
@@ -153,7 +171,9 @@ def improvement_table(found: Improvement, source: str) -> dict[str, Any]:
     return {
         "source": source,
         "auc": found.auc,
+        "auc_error": found.auc_error,
         "max_sic": found.max_sic,
+        "max_sic_error": found.max_sic_error,
         "sic_at_1e-3": found.sic,
         "sic_error": found.sic_error,
         "signal": found.signal,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,9 @@ _ABOUT_LABELS = (
     "the cut, and the excess that this background alone has in the signal region (sculpting)."
 )
 
-_SCREEN = ["method", "cut", "events", "fit", "Z", "global Z", "template", "Z (template)"]
+_SCREEN = ["method", "cut", "events", "fit", "Z", "peak Z", "global Z", "template", "Z (template)"]
+_SHORT = {"peak Z": "peak", "global Z": "global", "Z (template)": "Z"}
+"""Headers of the columns of a terminal, where they are shorter than in the report."""
 
 
 def subtitle_of(samples: Samples, results: Results) -> str:
@@ -48,18 +51,18 @@ def summary_table(results: Results) -> Table:
         "sidebands. Z: local significance of the excess, whatever its shape, with the fit's uncertainty. "
         "peak Z: largest local significance of a Gaussian peak in the region; global Z: the same after the "
         "look-elsewhere effect of the masses in the region. template: expected from the template "
-        "(2411.00085). limit: on the signal events behind the cut, 95 % CLs, from the fit (toys where few "
-        "events are expected). In brackets: the features or the cut follow the mass, so that an excess is no "
-        "discovery.",
+        "(2411.00085). limit: on the signal events behind the cut, 95 % CLs, from the fit; with its Monte "
+        "Carlo error where there are few events and toys were drawn. In brackets: the features or the cut "
+        "follow the mass, so that an excess is no discovery.",
     )
 
 
 def screen_table(results: Results) -> Table:
-    """The same for a terminal of 80 columns."""
+    """The same for a terminal of 80 columns. The Z beside a background is that of the count over it."""
     full = summary_table(results)
     columns = [full.header.index(name) for name in _SCREEN]
     rows = [[row[i].replace(" ± ", "±") for i in columns] for row in full.rows]
-    return Table(_SCREEN, rows)
+    return Table([_SHORT.get(name, name) for name in _SCREEN], rows)
 
 
 def sections_of(results: Results) -> list[Section]:
@@ -103,27 +106,28 @@ def sections_of(results: Results) -> list[Section]:
 def _headline(results: Results, first: str) -> Section:
     text = []
     cuts = results["methods"][first]["cuts"]
+    chosen = f"{TITLES[first]} with {share(results['working_points'][0])} of the background"
+    before = results["inclusive"]
     if cuts and cuts[0]["working_point"] == results["working_points"][0]:
-        count, peak, template = cuts[0]["count"], cuts[0]["peak"], cuts[0]["template"]
+        cut = cuts[0]
+        count, peak, template = cut["count"], cut["peak"], cut["template"]
         line = (
-            f"{TITLES[first]} with {share(cuts[0]['working_point'])} of the background: "
-            f"{count['observed']:.0f} events in the signal region, {count['background']:.1f} ± "
-            f"{count['background_error']:.1f} expected from the sidebands, p0 = {count['p0']:.2g} "
-            f"({count['z']:.2f} standard deviations{_toys(cuts[0])}); {template['background']:.1f} ± "
-            f"{template['background_error']:.1f} from the template ({template['z']:.2f})."
+            f"{chosen}: {count['observed']:.0f} events in the signal region. {expected(count)} are expected "
+            f"from the sidebands: {_local(cut)}. {expected(template)} are expected from the template: "
+            f"{_of_template(template)}. Peaks in the region: largest local significance {peak['z']:.2f} at "
+            f"{peak['mass']:.2f} TeV"
         )
-        if "p_global" in peak:
-            line += (
-                f" Peaks in the region: largest local significance {peak['z']:.2f} at "
-                f"{peak['mass']:.2f} TeV, global p-value {peak['p_global']:.2g}."
-            )
-        before = results["inclusive"]["count"]["z"]
-        if not cuts[0]["valid"]:
+        line += f", {_looked(peak)}." if "p_global" in peak else "."
+        if not cut["valid"]:
             line += " This is no discovery: the features or the cut follow the mass, see the warnings."
-        text = [line, f"Without a cut the excess has {before:.2f} standard deviations."]
+        text = [line, f"Without a cut: {_local(before)}."]
+        chosen = "This row is named in the card, which was written before this run made any score"
+    else:
+        text = [f"{chosen}, which the card names as the result, could not be searched: see the warnings."]
+        chosen = "There is no result"
     text.append(
-        "This row was chosen before the data were seen; the other cuts and methods are further looks, "
-        "for which the p-values do not account."
+        f"{chosen}; the other cuts and methods are further looks, for which the p-values do not account, and "
+        "neither do they for earlier runs on these events."
     )
     return Section("Result", text, [summary_table(results)])
 
@@ -155,7 +159,7 @@ def _spectra(results: Results, name: str) -> Section:
         rows.append(
             [
                 share(cut["working_point"]),
-                f"{cut['template']['closure']:.3f}",
+                f"{cut['template']['closure']:.2f} ± {cut['template']['closure_error']:.2f}",
                 "-" if cut["efficiency"]["p"] is None else f"{cut['efficiency']['p']:.2g}",
                 f"{cut['function_systematic']:.2f}",
                 *([str(truth["signal"]), str(truth["background"]), *_sculpting(cut)] if truth else []),
@@ -166,7 +170,8 @@ def _spectra(results: Results, name: str) -> Section:
         Table(
             header,
             rows,
-            "closure: share of the data beside the signal region that passes, over the share that should. "
+            "closure: share of the data beside the signal region that passes, over that of the template, "
+            "whose background is corrected by it. "
             "smooth efficiency p: chance that a cut whose efficiency is log-linear in the mass agrees worse "
             "with that, in the sidebands and in the template; below 0.001 no excess is a discovery. "
             "function: largest signal, over its error, that the fit finds in a dijet function with one "
@@ -182,8 +187,8 @@ def _improvement(results: Results, drawn: Any) -> Section:
         rows.append(
             [
                 TITLES.get(name, name),
-                f"{c['auc']:.4f}",
-                f"{float(c['max_sic']):.1f}",
+                f"{c['auc']:.4f} ± {c['auc_error']:.4f}",
+                f"{float(c['max_sic']):.1f} ± {float(c['max_sic_error']):.1f}",
                 f"{c['sic_at_1e-3']:.1f} ± {c['sic_error']:.1f}",
                 f"{c['signal']:,}",
                 f"{c['background']:,}",
@@ -206,7 +211,8 @@ def _improvement(results: Results, drawn: Any) -> Section:
             Table(
                 header,
                 rows,
-                "Errors: half of the band or the statistical error of the test sample, whichever is larger.",
+                "Errors: half of the band or the statistical error of the test sample, whichever is larger. "
+                "max SIC is the largest of many values, and so a little too large.",
             ),
         ],
     )
@@ -223,7 +229,7 @@ def _fits(results: Results) -> Section:
             for i, t in enumerate(s["f_test"])
         )
         rows.append(
-            [title, cut, str(s["parameters"]), f"{s['chi2']:.1f}/{s['ndf']}", f"{s['p_fit']:.3f}", trials]
+            [title, cut, str(s["parameters"]), f"{s['chi2']:.1f}/{s['ndf']}", _number(s["p_fit"]), trials]
         )
     return Section(
         "Background fits",
@@ -245,13 +251,13 @@ def _row(method: str, cut: str, s: Mapping[str, Any]) -> list[str]:
         method,
         cut,
         f"{count['observed']:,.0f}",
-        f"{count['background']:,.1f} ± {count['background_error']:,.1f}",
+        expected(count),
         marked(f"{count['z']:.2f}"),
         marked(f"{peak['z']:.2f}"),
         marked(_global(peak)),
-        f"{template['background']:,.1f} ± {template['background_error']:,.1f}" if template else "-",
+        expected(template) if template else "-",
         marked(f"{template['z']:.2f}") if template else "-",
-        f"{s['limit']['observed']:,.1f} ({s['limit']['expected'][2]:,.1f})",
+        limit_text(s["limit"]),
     ]
 
 
@@ -271,8 +277,57 @@ def _global(peak: Mapping[str, Any]) -> str:
     return "< 0" if z < -3 else f"{z:.2f}"
 
 
-def _toys(s: Mapping[str, Any]) -> str:
-    return "" if s["p_toys"] is None else f"; p0 = {s['p_toys']:.2g} from toys"
+def expected(count: Mapping[str, Any]) -> str:
+    """An expected number of events and its error."""
+    digits = 1 if count["background"] < 1000 else 0
+    return f"{count['background']:,.{digits}f} ± {count['background_error']:,.{digits}f}"
+
+
+def limit_text(limit: Mapping[str, Any]) -> str:
+    """Observed limit, with its Monte Carlo error if it has one, and the median of the expected ones."""
+    error = float(limit["error"])
+    digits = max(1, -math.floor(math.log10(error))) if error > 0 else 1
+    text = f"{float(limit['observed']):,.{digits}f}" + (f" ± {error:.{digits}f}" if error > 0 else "")
+    return f"{text} ({float(limit['expected'][2]):,.{digits}f})"
+
+
+def chance(p: float) -> str:
+    """A p-value; one that is too small for a number is below the smallest."""
+    return f"= {p:.2g}" if p > 1e-300 else "< 1e-300"
+
+
+def _local(s: Mapping[str, Any]) -> str:
+    """p-value of a count: from toys where there are few events, else from the asymptotic formula."""
+    count = s["count"]
+    sign = "a deficit of " if float(count["z"]) < 0 else ""
+    text = f"p0 {chance(count['p0'])} ({sign}{abs(float(count['z'])):.2f} standard deviations)"
+    if s["p_toys"] is None:
+        return text
+    return f"p0 {chance(s['p_toys'])} ± {s['p_toys_error']:.1g} from weighted toys; asymptotic {text}"
+
+
+def _of_template(template: Mapping[str, Any]) -> str:
+    exact = template["p0_exact"]
+    deficit = "a deficit of " if float(template["z"]) < 0 else ""
+    text = f"{deficit}{abs(float(template['z'])):.2f} standard deviations"
+    return text if exact is None else f"p0 {chance(exact)}; asymptotic {text}"
+
+
+def _looked(peak: Mapping[str, Any]) -> str:
+    """Global p-value, and where it comes from."""
+    n, k = peak["toys"], peak["extreme"]
+    share = f"{k:,} of {n:,} toys are as extreme"
+    low, high = (float(v) for v in peak["p_global_68"])
+    value = f"global p-value {chance(peak['p_global'])}"
+    if peak["method"] == "toys":
+        return f"{value} ({low:.2g} to {high:.2g}; {share})"
+    at_most = f"p < {1 / n:.2g}: {share}" if k == 0 else share
+    return f"{value} ± {peak['p_upcrossings_error']:.1g} from up-crossings ({at_most})"
+
+
+def _number(value: Any) -> str:
+    """A p-value of a table; a fit without degrees of freedom has none."""
+    return "-" if math.isnan(float(value)) else f"{float(value):.3f}"
 
 
 def _sculpting(cut: Mapping[str, Any]) -> list[str]:
