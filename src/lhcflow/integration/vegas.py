@@ -12,6 +12,7 @@ from jaxtyping import Float, Integer
 
 from ..errors import InputError
 from . import vegas_kernels as kernels
+from .arguments import whole
 from .evaluate import Integrand
 from .results import Estimate, Result, combine
 from .sampler import Sampler
@@ -100,8 +101,7 @@ class Vegas:
         grid: VegasMap | None = None,
         threads: int = 1,
     ) -> None:
-        if dim < 1:
-            raise InputError(f"an integral needs dim >= 1, got {dim}")
+        dim, bins, threads = whole("dim", dim, 1), whole("bins", bins, 1), whole("threads", threads, 1)
         if not 1 <= bins <= 65536:
             raise InputError(f"bins must be between 1 and 65536, got {bins}")
         if grid is not None and grid.dim != dim:
@@ -116,7 +116,9 @@ class Vegas:
         self.threads = threads
         self.iteration = 0
         self.calls = 0
-        self._sequence = seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)
+        if not isinstance(seed, np.random.SeedSequence):
+            seed = np.random.SeedSequence(whole("seed", seed, 0))
+        self._sequence = seed
         self._keys = np.random.Generator(np.random.PCG64(self._sequence))
         self.driver: int | None = None
         self._sums: _Sums | None = None
@@ -293,6 +295,7 @@ class Vegas:
             raise InputError(
                 f"warmup must be at least 0 and less than iterations, got {warmup} of {iterations}"
             )
+        calls = whole("calls", calls, 4)
         integrand = f if isinstance(f, Integrand) else Integrand(f, self.dim)
         before = self.calls
         size = max(calls // iterations, 4)
