@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -87,19 +88,15 @@ WRITERS: dict[str, Callable[[Path], object]] = {
 
 
 FIT = ("history.csv", "figure.pdf", "figure.svg", "run")
-"""What fits into 16 kB."""
+"""What fits into 16 kB; where the limit is one on each file, a report does too."""
 
 
 @contextmanager
 def full_folder(folder: Path, free: int) -> Iterator[Path]:
     """A folder with so many bytes free: a file system of its own, or a limit on all files of the process."""
     folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={free + 4096}", "none", str(folder)],
-        capture_output=True,
-        check=False,
-    )
-    if mounted.returncode == 0:
+    command = ["mount", "-t", "tmpfs", "-o", f"size={free + 4096}", "none", str(folder)]
+    if shutil.which("mount") and subprocess.run(command, capture_output=True, check=False).returncode == 0:
         try:
             (folder / "filler").write_bytes(bytes(4096))
             yield folder
@@ -120,7 +117,7 @@ def full_folder(folder: Path, free: int) -> Iterator[Path]:
 def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path, name, free):
     """With 16 kB free the small files fit; whoever fails has not filled the disk for good."""
     with full_folder(tmp_path / "full", free) as folder:
-        if free and name in FIT:
+        if free and (name in FIT or (name == "report" and not folder.is_mount())):
             WRITERS[name](folder / name)
             return
         with pytest.raises(RunError, match="no space left for ") as caught:
