@@ -52,25 +52,17 @@ def check_masses(
         )
 
 
-def check_region(region: SignalRegion, m: NDArray[np.float64], folds: int, methods: Sequence[str]) -> None:
-    """Refuse a signal region, or strips beside it, with too few events to train on all folds but one."""
-    from ...bumphunt import CWoLa, SignalRegion
+def check_region(region: SignalRegion, m: NDArray[np.float64], folds: int) -> None:
+    """Refuse a signal region with too few events to train on all folds but one."""
+    from ...bumphunt import SignalRegion
     from ...bumphunt.detectors.base import MIN_REGION
 
-    least = math.ceil(MIN_REGION * folds / (folds - 1))
+    least = _for_training(folds)
 
     def inside(factor: float) -> int:
         return int(SignalRegion(region.low * factor, region.high * factor).contains(m).sum())
 
     if (n := inside(1)) >= least:
-        width = CWoLa().strip_width
-        strips = zip(("below", "above"), region.strips(m, width), strict=True)
-        for side, strip in strips if "cwola" in methods else ():
-            if strip.sum() < least:
-                raise InputError(
-                    f"the strip of {width:g} TeV {side} the signal region holds {strip.sum()} events, to "
-                    f"train CWoLa in {folds} folds needs {least}: leave out cwola, or move the region"
-                )
         return
     reach = f"m from {m.min():.4g} to {m.max():.4g} TeV"
     if inside(1e-3) >= MIN_REGION:
@@ -83,6 +75,26 @@ def check_region(region: SignalRegion, m: NDArray[np.float64], folds: int, metho
         f"the signal region {region.low:g} to {region.high:g} TeV holds {n} events, training needs "
         f"{least} in {folds} folds: {cure}"
     )
+
+
+def check_strips(region: SignalRegion, m: NDArray[np.float64], folds: int) -> None:
+    """Refuse strips of CWoLa with too few events to train on all folds but one."""
+    from ...bumphunt import CWoLa
+
+    least, width = _for_training(folds), CWoLa().strip_width
+    for side, strip in zip(("below", "above"), region.strips(m, width), strict=True):
+        if strip.sum() < least:
+            raise InputError(
+                f"the strip of {width:g} TeV {side} the signal region holds {strip.sum()} events, to train "
+                f"CWoLa in {folds} folds needs {least}: leave out cwola, or move the region"
+            )
+
+
+def _for_training(folds: int) -> int:
+    """Events of which all folds but one are enough for a training."""
+    from ...bumphunt.detectors.base import MIN_REGION
+
+    return math.ceil(MIN_REGION * folds / (folds - 1))
 
 
 def check_points(
@@ -130,8 +142,10 @@ def window_edges(hunt: Hunt, m: NDArray[np.float64], methods: Sequence[str]) -> 
     from ...bumphunt import SignalRegion
 
     region = SignalRegion.of(hunt.region)
-    check_region(region, m, hunt.folds, methods)
+    check_region(region, m, hunt.folds)
     edges = edges_of(hunt, region, m)
+    if "cwola" in methods:
+        check_strips(region, m, hunt.folds)
     check_points(hunt.working_points, edges, region, m)
     return edges
 
