@@ -274,6 +274,28 @@ def test_card_tells_amplitudes_apart(tmp_path):
     assert content_hash(tmp_path / "w.so") in str(libraries[0])
 
 
+class Column:
+    """An amplitude that returns a column: against (n,) it would become (n, n)."""
+
+    def squared_amplitude(self, momenta, alpha_s):
+        return np.ones((len(momenta), 1))
+
+
+def broken(momenta, alpha_s):
+    raise RuntimeError("my amplitude broke")
+
+
+def test_amplitudes_from_elsewhere_fail_in_their_own_words():
+    for amplitude, words in (
+        (Column(), r"must return 2000 real numbers, got float64 \(2000, 1\)"),
+        (CallableAmplitude(lambda p, a: np.ones(len(p)) * 1j, 4), "real numbers, got complex128"),
+        (CallableAmplitude(broken, 4), "my amplitude broke"),
+    ):
+        f = HadronicCrossSection("p p > e+ ve", providers={"u d~ > e+ ve": amplitude})
+        with pytest.raises(Exception, match=words.replace("2000", r"\d+")):
+            EventGenerator(f, method="vegas").integrate(2000)
+
+
 def test_card_has_the_flow_and_the_device():
     made = EventGenerator("e+ e- > j j j", cuts=Cuts(durham=0.01), method="flow", device="auto")
     flow = made.card()["flow"]

@@ -14,7 +14,7 @@ from ..errors import InputError
 from .couplings import Parameters
 from .matrix_element import MatrixElement
 from .particles import MULTIPARTICLES, by_pdg
-from .providers import AmplitudeProvider
+from .providers import AmplitudeProvider, values
 from .structure import Structure, structure
 from .subprocesses import Subprocess, parse, subprocesses
 
@@ -69,7 +69,7 @@ class PartonicGroup:
         Identical outgoing particles have their 1 / k!; `alpha_s` may be an array (n,).
         """
         if self.provider is not None:
-            return self.provider.squared_amplitude(momenta, alpha_s)
+            return values(self.provider.squared_amplitude(momenta, alpha_s), len(momenta))
         return self.matrix_element.squared(momenta, alpha_s, random)
 
     def with_provider(self, provider: AmplitudeProvider | None) -> "PartonicGroup":

@@ -65,12 +65,7 @@ class CallableAmplitude:
             The momenta or what the function returns have another shape.
         """
         momenta, couplings = checked(momenta, alpha_s, self.particles)
-        found = np.asarray(self.function(momenta, couplings))
-        if found.shape != couplings.shape or found.dtype.kind not in "fiu":
-            raise InputError(
-                f"the amplitude must return {len(momenta)} real numbers, got {found.dtype} {found.shape}"
-            )
-        return found.astype(np.float64)
+        return values(self.function(momenta, couplings), len(momenta))
 
 
 def fingerprint(provider: object) -> str:
@@ -93,6 +88,20 @@ def described(thing: object) -> str:
     with suppress(OSError, TypeError):  # built in, or typed at a prompt
         digest.update(inspect.getsource(named).encode())
     return f"{named.__module__}.{named.__qualname__} sha256:{digest.hexdigest()}"
+
+
+def values(found: object, n: int) -> np.ndarray:
+    """What an amplitude gave for `n` events, as float64 (n,).
+
+    Raises
+    ------
+    InputError
+        It has another shape, as a column (n, 1), or is not real.
+    """
+    array = np.asarray(found)
+    if array.shape != (n,) or array.dtype.kind not in "fiu":
+        raise InputError(f"an amplitude must return {n} real numbers, got {array.dtype} {array.shape}")
+    return array.astype(np.float64)
 
 
 def checked(
