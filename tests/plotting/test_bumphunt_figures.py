@@ -93,3 +93,23 @@ def test_nothing_to_draw():
             function(empty)
     with pytest.raises(InputError, match="shape"):
         plotting.largest_significance([], 1.0)
+
+
+def test_what_is_missing_is_said_and_not_drawn():
+    band = [1.0, 2, 3, 4, 5]
+    points = [plotting.LimitPoint("a", np.nan, band), plotting.LimitPoint("b", 3.0, band)]
+    figure = plotting.limit_bands(points)
+    assert "no limit" in [text.get_text() for text in figure.axes[0].texts]
+    with pytest.raises(InputError, match="none of 1 limits"):
+        plotting.limit_bands([plotting.LimitPoint("a", np.nan, [np.nan] * 5)])
+    axes = plotting.p_values({"x": ([3.0, 3.5, 4.0], [1e-90, np.nan, 0.3])}).axes[0]
+    (below,) = (line for line in axes.lines if line.get_marker() == "v")
+    assert below.get_xdata().tolist() == [3.0]
+    assert axes.get_ylim()[0] < 1e-60
+    with pytest.raises(InputError, match="no p-value of x"):
+        plotting.p_values({"x": ([3.0], [np.nan])})
+    with pytest.raises(InputError, match="1 of 2 significances"):
+        plotting.largest_significance([1.0, np.nan], 2.0)
+    edges = np.linspace(2, 6, 9)
+    empty = plotting.FittedSpectrum(edges, np.zeros(8), np.full(8, 0.1), np.full(8, 0.1), "empty")
+    assert plotting.fitted_spectra([empty]).axes[0].get_xlim() == (2.0, 6.0)

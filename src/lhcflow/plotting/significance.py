@@ -17,6 +17,7 @@ from ..errors import InputError
 from .style import COLUMN, colour, style
 
 _LOWEST = 1e-60
+"""p-values below this are drawn here, as triangles: an axis that reaches further hides all others."""
 
 
 def p_values(
@@ -26,6 +27,8 @@ def p_values(
     label: str = r"$m_{JJ}$ [TeV]",
 ) -> Figure:
     """Draw local p-values against the mass, with lines at whole standard deviations.
+
+    Triangles stand for p-values below 1e-60. Where a p-value is NaN the line has a gap.
 
     Parameters
     ----------
@@ -40,8 +43,11 @@ def p_values(
         axes = figure.subplots()
         smallest, ends = 0.1, []
         for i, (name, (mass, p)) in enumerate(curves.items()):
-            x, y = np.asarray(mass, float), np.maximum(np.asarray(p, float), _LOWEST)
-            axes.plot(
+            x, y = np.asarray(mass, float), np.asarray(p, float)
+            if not np.isfinite(y).any():
+                raise InputError(f"there is no p-value of {name} to draw: all {y.size} are NaN")
+            below, y = y < _LOWEST, np.maximum(y, _LOWEST)
+            (line,) = axes.plot(
                 x,
                 y,
                 "o-" if points else "-",
@@ -50,7 +56,9 @@ def p_values(
                 color="0.25" if i == 0 else colour("", i - 1),
                 label=name,
             )
-            smallest, ends = min(smallest, float(y.min())), [*ends, x.min(), x.max()]
+            if below.any():
+                axes.plot(x[below], y[below], "v", markersize=5, color=line.get_color())
+            smallest, ends = min(smallest, float(np.nanmin(y))), [*ends, x.min(), x.max()]
         if region is not None:
             axes.axvspan(*region, color="0.92", linewidth=0, zorder=0)
         margin = 0.05 * (max(ends) - min(ends)) if points else 0.0
@@ -98,14 +106,28 @@ class LimitPoint:
 
 
 def limit_bands(points: Sequence[LimitPoint], ylabel: str = "upper limit on signal events") -> Figure:
-    """Draw observed limits over the median and the 68 and 95 % bands of the expected ones."""
+    """Draw observed limits over the median and the 68 and 95 % bands of the expected ones.
+
+    Where a limit or a band is not finite, the place says so in words.
+    """
     if not points:
         raise InputError("limit_bands needs at least one limit")
+    values = np.concatenate([[p.observed, *np.asarray(p.expected, float)] for p in points])
+    values = values[np.isfinite(values) & (values > 0)]
+    if len(values) == 0:
+        raise InputError(f"none of {len(points)} limits is a positive number: there is nothing to draw")
     with style():
         figure = Figure(figsize=(max(COLUMN, 0.62 * len(points) + 1.0), 0.9 * COLUMN), layout="constrained")
         axes = figure.subplots()
         for i, point in enumerate(points):
             e = np.asarray(point.expected, float)
+            missing = [
+                name
+                for name, v in (("limit", np.atleast_1d(point.observed)), ("expectation", e))
+                if not np.isfinite(v).all()
+            ]
+            if missing:
+                axes.text(i, np.median(values), f"no {' and no '.join(missing)}", rotation=90, ha="center")
             for low, high, shade in ((0, 4, "#c9dcec"), (1, 3, "#5b9bcb")):
                 axes.fill_between([i - 0.3, i + 0.3], e[low], e[high], color=shade, linewidth=0)
             axes.plot([i - 0.3, i + 0.3], [e[2], e[2]], color="0.1", linestyle=(0, (4, 2)), linewidth=1.0)
@@ -114,7 +136,6 @@ def limit_bands(points: Sequence[LimitPoint], ylabel: str = "upper limit on sign
         axes.tick_params(axis="x", which="both", top=False, bottom=False)
         axes.set_xlim(-0.6, len(points) - 0.4)
         axes.set_yscale("log")
-        values = np.concatenate([[p.observed, *np.asarray(p.expected, float)] for p in points])
         axes.set_ylim(0.6 * values.min(), 2.5 * values.max())
         axes.set_ylabel(ylabel)
         axes.legend(
@@ -135,6 +156,8 @@ def largest_significance(toys: ArrayLike, observed: float, bins: int = 40) -> Fi
     z = np.asarray(toys, float)
     if z.ndim != 1 or len(z) == 0:
         raise InputError(f"largest_significance needs significances (toys,), got shape {z.shape}")
+    if not np.isfinite([*z, observed]).all():
+        raise InputError(f"{np.count_nonzero(~np.isfinite(z))} of {len(z)} significances are not finite")
     with style():
         figure = Figure(figsize=(COLUMN, 0.8 * COLUMN), layout="constrained")
         axes = figure.subplots()

@@ -70,7 +70,8 @@ def fitted_spectra(spectra: Sequence[FittedSpectrum], region: tuple[float, float
         main.set_ylabel("events / bin")
         # Beyond the last event of all spectra there is nothing to see.
         edges = np.asarray(spectra[0].edges, float)
-        last = max(int(np.flatnonzero(np.asarray(s.counts) > 0)[-1]) for s in spectra if np.any(s.counts))
+        filled = [int(np.flatnonzero(np.asarray(s.counts) > 0)[-1]) for s in spectra if np.any(s.counts)]
+        last = max(filled, default=len(edges) - 2)
         main.set_xlim(edges[0], edges[min(last + 2, len(edges) - 1)])
         main.legend(loc="upper right")
         axes[-1].set_xlabel(r"$m_{JJ}$ [TeV]")

@@ -60,7 +60,8 @@ def limits(results: Results, method: str) -> Figure:
     for label, s in _searches(results, method):
         found = {"fit": s["limit"]} | ({"template": s["template"]["limit"]} if "template" in s else {})
         for way, limit in found.items():
-            points.append(plotting.LimitPoint(f"{label}\n{way}", limit["observed"], limit["expected"]))
+            observed, band = float(limit["observed"]), _numbers(limit["expected"])
+            points.append(plotting.LimitPoint(f"{label}\n{way}", observed, band))
     return plotting.limit_bands(points)
 
 
