@@ -6,7 +6,7 @@ import pytest
 from lhcflow import InputError
 from lhcflow.errors import RunError
 from lhcflow.integration import Sampler, Uniform
-from lhcflow.integration.blocks import unweight_in_blocks
+from lhcflow.integration.blocks import unweight_in_blocks, unweighted_blocks
 
 N = 25_000
 
@@ -67,3 +67,26 @@ def test_functions_that_cannot_travel():
     assert len(unweighted(function=lambda x: x[:, 0])) == N
     with pytest.raises(InputError, match="can't be sent"):
         unweighted(function=lambda x: x[:, 0], workers=2)
+
+
+def test_points_do_not_depend_on_how_many_there_are(tmp_path):
+    """The first points, any part of them, and those from files are the same."""
+    points = unweighted()
+    for n, first in ((10, 0), (1001, 0), (700, 9800), (5, 24_000)):
+        part = unweighted(n=n, first=first)
+        np.testing.assert_array_equal(part.x, points.x[first : first + n])
+        np.testing.assert_array_equal(part.weight, points.weight[first : first + n])
+    np.testing.assert_array_equal(unweighted(n=700, first=9800, folder=tmp_path).x, points.x[9800:10_500])
+
+
+def test_blocks_know_their_sum_without_being_read(tmp_path):
+    sampler, seed = Sampler(Uniform(1), slope), np.random.SeedSequence(1)
+    found = unweighted_blocks(sampler, N, 0.2, seed, folder=tmp_path)
+    weights = unweight_in_blocks(sampler, N, 0.2, seed).weight
+    assert weights.max() > 1.1
+    assert found.sum == pytest.approx(weights.sum(), rel=1e-12)
+    assert found.largest == weights.max()
+    assert [number for number, *_ in found.groups()] == list(range(25))
+    (tmp_path / "block-000001.npz").unlink()
+    with pytest.raises(RunError, match="removed or damaged"):
+        list(found.groups())
