@@ -202,34 +202,49 @@ def _checkpoint(run: RunDirectory, index: int) -> Path:
 def _best(windows: Sequence[Mapping[str, Any]], point: float) -> dict[str, Any] | None:
     """The smallest p-value at a working point, and the same for all windows together.
 
-    Cuts that follow the mass don't count; see `examination.Examined.valid`.
+    Cuts that follow the mass don't count; see `examination.Examined.valid`. Where a window has few events its
+    p-value is that of the toys.
     """
-    from scipy import stats
+    from ...bumphunt.statistics.toys import significance_of_log
 
     found = [
-        (cut["count"]["p0"], w["region"])
+        (_log_p(cut), w["region"])
         for w in windows
         for cut in w["cuts"]
         if cut["working_point"] == point and cut["valid"]
     ]
     if not found:
         return None
-    p, region = min(found)
-    together = -math.expm1(len(found) * math.log1p(-p)) if p < 1 else 1.0
+    log_p, region = min(found)
+    n, p = len(found), math.exp(log_p)
+    # 1 - (1 - p)^n, which is n p where p is too small for the difference.
+    log_together = math.log(n) + log_p
+    if p > 1e-12:
+        log_together = math.log(-math.expm1(n * math.log1p(-p))) if p < 1 else 0.0
     return {
         "region": region,
         "working_point": point,
         "p_local": p,
-        "z_local": stats.norm.isf(p),
-        "windows": len(found),
-        "p_global": together,
-        "z_global": stats.norm.isf(together),
+        "z_local": significance_of_log(log_p),
+        "windows": n,
+        "p_global": math.exp(log_together),
+        "z_global": significance_of_log(log_together),
     }
+
+
+def _log_p(cut: Mapping[str, Any]) -> float:
+    """Logarithm of the p-value of a count: a number where the p-value itself is too small for one."""
+    from scipy import stats
+
+    if cut["p_toys"]:
+        return math.log(min(cut["p_toys"], 1.0))
+    return float(stats.norm.logsf(float(cut["count"]["z"])))
 
 
 def scan_table(results: Mapping[str, Any]) -> Table:
     """One row per window and cut."""
     from .figures import share
+    from .run_report import expected, limit_text
 
     rows = []
     for w in results["windows"]:
@@ -243,10 +258,10 @@ def scan_table(results: Mapping[str, Any]) -> Table:
                     before,
                     share(cut["working_point"]),
                     f"{count['observed']:,.0f}",
-                    f"{count['background']:,.1f}±{count['background_error']:,.1f}",
+                    expected(count).replace(" ± ", "±"),
                     marked(f"{count['z']:.2f}"),
                     marked(f"{template['z']:.2f}"),
-                    f"{cut['limit']['observed']:,.1f} ({cut['limit']['expected'][2]:,.1f})",
+                    limit_text(cut["limit"]),
                 ]
             )
     return Table(
@@ -263,10 +278,10 @@ def _sections(results: Mapping[str, Any]) -> list[Section]:
     text, best = [], results["best"]
     if best is not None:
         text.append(
-            f"Smallest local p-value: {best['p_local']:.2g} ({float(best['z_local']):.2f} standard "
+            f"Smallest local p-value: {_chance(best['p_local'])} ({float(best['z_local']):.2f} standard "
             f"deviations) in {_name(best['region'])} TeV; with {best['windows']} windows counted as "
-            f"independent looks {best['p_global']:.2g} ({float(best['z_global']):.2f}). Overlapping windows "
-            "are not independent, and the true number lies between the two."
+            f"independent looks {_chance(best['p_global'])} ({float(best['z_global']):.2f}). Overlapping "
+            "windows are not independent, and the true number lies between the two."
         )
     picture = Picture(
         figures.windows(results),
@@ -274,6 +289,12 @@ def _sections(results: Mapping[str, Any]) -> list[Section]:
         "the detector that was trained for the window.",
     )
     return [Section("Result", text, [picture, scan_table(results)])]
+
+
+def _chance(p: float) -> str:
+    from .run_report import chance
+
+    return chance(p).removeprefix("= ")
 
 
 def _name(region: Sequence[float]) -> str:
