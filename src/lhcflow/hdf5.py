@@ -113,6 +113,18 @@ def item(group: h5py.Group, name: str) -> Any:
     return None
 
 
+def fixed(value: Any) -> Any:
+    """Text, or a list of it, in bytes of fixed length, as values of attributes; other values as they are.
+
+    Text of variable length lies elsewhere in the file, and HDF5 can hang when that part is damaged.
+    """
+    if isinstance(value, str) and value:
+        return np.bytes_(value.encode())
+    if isinstance(value, list | tuple) and value and all(isinstance(v, str) for v in value):
+        return np.array([v.encode() for v in value], "S")
+    return value
+
+
 def attribute(item: Any, name: str, default: Any = None) -> Any:
     """An attribute of a file, group or data set.
 

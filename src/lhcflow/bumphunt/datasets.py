@@ -264,7 +264,8 @@ def write_hdf5(
         for name, column in columns.items():
             if column is not None:
                 file.create_dataset(name, data=column, compression="gzip", shuffle=True, chunks=True)
-        file.attrs.update({"layout": layout, **layout_attributes, **(attributes or {})})
+        all_of = {"layout": layout, **layout_attributes, **(attributes or {})}
+        file.attrs.update({name: hdf5.fixed(value) for name, value in all_of.items()})
 
 
 def _read(file: Any, path: str, features: Sequence[str] | None, key: str | None) -> Events:

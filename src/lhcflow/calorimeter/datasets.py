@@ -15,7 +15,7 @@ from numpy.typing import DTypeLike
 
 from ..arguments import whole
 from ..errors import InputError
-from ..hdf5 import DAMAGE, atomic_hdf5, attribute, check_readable, item, one_line
+from ..hdf5 import DAMAGE, atomic_hdf5, attribute, check_readable, fixed, item, one_line
 from .geometries import by_voxels, geometry
 from .geometry import Geometry
 from .scale import check_scale
@@ -235,7 +235,7 @@ class ShowerWriter:
         self.geometry = geometry
         self._stack = ExitStack()
         self._file = self._stack.enter_context(atomic_hdf5(path))
-        self._file.attrs.update(description or {})
+        self._file.attrs.update({name: fixed(value) for name, value in (description or {}).items()})
         self._compression = compression
         self._length = 0
 
