@@ -72,6 +72,7 @@ def pack(model: ShowerModel) -> bytes:
         _array(energies.fractions.seen or [(0.0, 1.0)] * len(model.layers.sizes), "<f8"),
         _preparation(VoxelFractions(model.layers, energies.noise), energies.alpha),
         _preparation(voxels.shares, voxels.shares.alpha),
+        _array(voxels.brightest.detach().cpu().numpy(), "<f4"),
         *_flow(energies.flow),
         *_flow(voxels.flow),
     ]

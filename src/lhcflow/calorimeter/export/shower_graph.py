@@ -19,7 +19,8 @@ def caloflow(graph: Graph, model: CaloFlow, incident: str, noise_energies: str, 
     floored = graph.op("Max", energies, 1e-4)
     condition = graph.op("Concat", *(_log10(graph, e) for e in (incident, floored)), axis=1)
     y = invert(graph, model.voxels.flow, noise_voxels, condition)
-    return _renormalised(graph, shares, _expit(graph, y, shares.alpha), energies)
+    largest = model.voxels.brightest.detach().cpu().double().numpy()
+    return _renormalised(graph, shares, graph.op("Min", _expit(graph, y, shares.alpha), largest), energies)
 
 
 def layer_energies(graph: Graph, flow: EnergyFlow, incident: str, noise: str) -> str:

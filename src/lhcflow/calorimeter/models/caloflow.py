@@ -111,6 +111,7 @@ class CaloFlow(ShowerModel):
         data = showers_for(self, incident, voxels)
         deadline = Deadline(settings.seconds)
         self.energies.set_range(data[0], self.layers.energies(data[1]))
+        self.voxels.set_range(data[1])
         histories = {}
         for name, part, how in (
             ("energies", self.energies, energy_settings),

@@ -137,6 +137,7 @@ def new_student(teacher: CaloFlow, hidden: Sequence[int] | None = None, seed: in
     voxels = VoxelFlow(
         teacher.layers.sizes, noise=shares.noise, threshold=shares.threshold, alpha=shares.alpha, flow=flow
     )
+    voxels.brightest.copy_(teacher.voxels.brightest)
     return CaloFlow(copy.deepcopy(teacher.energies), voxels)
 
 

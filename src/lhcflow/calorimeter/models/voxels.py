@@ -11,7 +11,18 @@ from torch import Tensor
 
 from ...flows import Component, Flow, build, describe
 from .blocks import masked_blocks
-from .preprocessing import ALPHA, NOISE, THRESHOLD, LayerSizes, VoxelFractions, add_noise, voxel_condition
+from .preprocessing import (
+    ALPHA,
+    NOISE,
+    THRESHOLD,
+    LayerSizes,
+    VoxelFractions,
+    add_noise,
+    expit,
+    voxel_condition,
+)
+
+_ROWS = 10_000  # showers whose shares exist at once
 
 
 class VoxelFlow(Component):
@@ -26,7 +37,16 @@ class VoxelFlow(Component):
     threshold : in MeV, below which generated voxels are empty.
     alpha : see :func:`~lhcflow.calorimeter.models.preprocessing.logit`.
     flow : over the V voxels, with 1 + L context features.
+
+    Attributes
+    ----------
+    brightest : (V,) largest share of its layer's energy that each voxel had in the training, which none has
+        more of before layers are scaled to their energies; 1 if there was no training. A flow goes on outside
+        what it was trained on: a training of two minutes put 15 % of e+ showers' first layers far outside
+        those of Geant4.
     """
+
+    brightest: Tensor
 
     def __init__(
         self,
@@ -43,6 +63,7 @@ class VoxelFlow(Component):
     ) -> None:
         super().__init__()
         self.layers = LayerSizes(tuple(layers))
+        self.register_buffer("brightest", torch.ones(self.layers.voxels))
         self.shares = VoxelFractions(self.layers, noise, threshold, alpha)
         self.flow = flow or masked_blocks(
             self.layers.voxels,
@@ -61,6 +82,20 @@ class VoxelFlow(Component):
         energies = self.shares.noiseless(self.layers.energies(noisy))
         return self.shares.forward(noisy).to(self.flow.dtype), self.condition(incident, energies)
 
+    @torch.no_grad()
+    def set_range(self, voxels: Float[Tensor, "n V"]) -> None:
+        """Take the largest shares from some showers, with the mean of the noise."""
+        most = torch.zeros(self.layers.voxels, dtype=torch.float64)
+        for part in voxels.split(_ROWS):
+            noisy = part.double() + 0.5 * self.shares.noise
+            share = noisy / self.layers.spread(self.layers.energies(noisy)).clamp_min(1e-300)
+            most = torch.maximum(most, share.amax(0))
+        self.brightest.copy_(most)
+
+    def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *args: Any, **kwargs: Any) -> None:
+        state.setdefault(f"{prefix}brightest", self.brightest)  # older files have none
+        super()._load_from_state_dict(state, prefix, *args, **kwargs)
+
     def condition(self, incident: Float[Tensor, " n"], energies: Float[Tensor, "n L"]) -> Tensor:
         """What the flow sees of incident and layer energies (n, 1 + L)."""
         return voxel_condition(incident.double(), energies).to(self.flow.dtype)
@@ -70,7 +105,8 @@ class VoxelFlow(Component):
     ) -> Float[Tensor, "n V"]:
         """Voxels (n, V) in MeV and float64 of latent points (n, V); each layer has exactly its energy."""
         y, _ = self.flow.inverse(latent, self.condition(incident, energies))
-        return self.shares.inverse(y.double(), energies)
+        shares = torch.minimum(expit(y.double(), self.shares.alpha), self.brightest)
+        return self.shares.renormalise(shares, energies)
 
     def config(self) -> dict[str, Any]:
         return {

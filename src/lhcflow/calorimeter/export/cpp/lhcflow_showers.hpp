@@ -269,10 +269,12 @@ public:
         seen_ = reader.array<double>();
         energy_steps_.read(reader);
         voxel_steps_.read(reader);
+        brightest_ = reader.array<float>();
         energies_.read(reader);
         voxels_.read(reader);
         if (seen_.size() != 2 * sizes_.size()) throw std::runtime_error("the model's file is damaged");
         for (auto size : sizes_) total_ += size;
+        if (brightest_.size() != total_) throw std::runtime_error("the model's file is damaged");
     }
 
     std::size_t layers() const { return sizes_.size(); }
@@ -327,7 +329,8 @@ private:
         std::size_t begin = 0;
         for (std::size_t n = 0; n < layers(); begin += sizes_[n++]) {
             const std::size_t end = begin + sizes_[n];
-            for (std::size_t k = begin; k < end; ++k) shower[k] = voxel_steps_.expit(y[k]);
+            for (std::size_t k = begin; k < end; ++k) 
+                shower[k] = std::min(voxel_steps_.expit(y[k]), static_cast<double>(brightest_[k]));
             scale(shower, begin, end, energies[n] + 0.5 * voxel_steps_.noise * sizes_[n]);
             for (std::size_t k = begin; k < end; ++k)
                 if (shower[k] < voxel_steps_.threshold) shower[k] = 0;
@@ -347,6 +350,7 @@ private:
     std::size_t total_ = 0;
     double top_ = 1;
     std::vector<double> seen_; // least and largest of each fraction
+    std::vector<float> brightest_; // largest share of each voxel
     detail::Preparation energy_steps_, voxel_steps_;
     detail::Flow energies_, voxels_;
 };
