@@ -18,6 +18,7 @@ from lhcflow.bumphunt.statistics import (
     sculpting,
     search,
     spurious_signal,
+    uniformity,
 )
 from lhcflow.bumphunt.toy import _draw_background_mass
 from lhcflow.errors import InputError
@@ -103,6 +104,14 @@ def test_working_points_look_at_the_efficiency_only():
         assert checked_points([least], reference) == [least]
     with pytest.raises(InputError, match="efficiency in"):
         checked_points([1.5], 1000)
+
+
+def test_uniformity_takes_p_values_only():
+    assert uniformity(np.linspace(0.005, 0.995, 100)) > 0.99
+    with pytest.raises(InputError, match="1 of 3 p-values"):
+        uniformity([0.1, np.nan, 0.3])
+    with pytest.raises(InputError, match="0 of 0"):
+        uniformity([])
 
 
 def test_a_search_says_everything_about_a_spectrum():

@@ -125,5 +125,15 @@ def sculpting(
 
 
 def uniformity(p_values: ArrayLike) -> float:
-    """Kolmogorov-Smirnov p-value of local p-values (n,) of background-only experiments being uniform."""
-    return float(stats.kstest(np.asarray(p_values, float), "uniform").pvalue)
+    """Kolmogorov-Smirnov p-value of local p-values (n,) of background-only experiments being uniform.
+
+    Raises
+    ------
+    InputError
+        If there are none, or if one is no number in [0, 1].
+    """
+    p = np.asarray(p_values, float).ravel()
+    bad = int(np.count_nonzero(~((p >= 0) & (p <= 1))))
+    if len(p) == 0 or bad:
+        raise InputError(f"{bad} of {len(p)} p-values do not lie between 0 and 1")
+    return float(stats.kstest(p, "uniform").pvalue)
