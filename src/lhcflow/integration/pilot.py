@@ -1,4 +1,4 @@
-"""The first look at an integrand: two short iterations of VEGAS+, whose points serve the flow too."""
+"""The first look at an integrand: a few short iterations of VEGAS+, whose points serve the flow too."""
 
 from __future__ import annotations
 
@@ -11,21 +11,25 @@ from .guard import SHARE as MISSED
 from .guard import SIGMAS
 from .results import Estimate, Result
 from .stratified_proposal import StratifiedProposal
-from .task import Task
+from .task import Task, spread_of
 from .vegas import Vegas
 
 SHARE, OF_TRAINING = 0.02, 0.05  # of the calls, and of the training's calls at most, in each iteration
+# An iteration in which the error of VEGAS+ fell by more than FAST is followed by another one. That is so for
+# narrow peaks (by 4 to 45 for widths of 1e-2 to 1e-4) and not for the functions of 2001.05486 (by 3.46 at
+# most in 180 runs). Eight iterations take 40 % of the training's calls.
+FAST, MORE = 3.5, 6
 
 
 @dataclass(frozen=True)
 class Pilot:
-    """What VEGAS+ found in two iterations.
+    """What VEGAS+ found in two iterations, or some more.
 
     Attributes
     ----------
     vegas : adapted to them.
     buffer : their points.
-    estimate : of the second iteration.
+    estimate : of the last iteration.
     size : calls of an iteration.
     component : that drives the adaptation.
     """
@@ -63,11 +67,18 @@ class Pilot:
 
 
 def run_pilot(task: Task, least: int) -> Pilot:
-    """Two iterations with a small share of the calls each, but at least ``least`` calls."""
+    """Two iterations with a small share of the calls each, but at least ``least`` calls.
+
+    More where the error still falls fast, as for a narrow peak: before, it does not say what VEGAS+ can do.
+    """
     vegas = Vegas(task.dim, seed=task.seeds[0])
     size = max(int(min(SHARE * task.calls, OF_TRAINING * task.training_calls)), least)
     buffer = SampleBuffer(task.dim)
-    _, estimate = (_recorded(task, vegas, size, buffer) for _ in range(2))
+    before, estimate = (_recorded(task, vegas, size, buffer) for _ in range(2))
+    for _ in range(MORE):
+        if not spread_of(before, task.component) > FAST * spread_of(estimate, task.component) > 0:
+            break
+        before, estimate = estimate, _recorded(task, vegas, size, buffer)
     return Pilot(vegas, buffer, estimate, size, task.component)
 
 
