@@ -16,6 +16,7 @@ from lhcflow import InputError
 from lhcflow.calorimeter.export import INPUTS, OUTPUT, export_cpp, export_onnx
 from lhcflow.calorimeter.export.onnx_file import PARITY, PSEUDORAPIDITY, example, feeds, session
 from lhcflow.calorimeter.models import CaloFlow, HitFlow, TrainingSettings, VoxelFlow
+from lhcflow.calorimeter.models.preprocessing import EnergyFractions
 from lhcflow.errors import RunError
 from lhcflow.flows import AutoregressiveSpline, Flow, StandardNormal
 from randomized import randomized
@@ -40,7 +41,10 @@ int main(int, char **argument) {
 
 
 def trained(fast="density", activation="relu", layers=LAYERS, scale=0.15):
-    """A model whose weights are those of no identity; the larger their ``scale``, the steeper its flows."""
+    """A model whose weights are those of no identity; the larger their ``scale``, the steeper its flows.
+
+    Its shares have bounds, as after a training, which half of the showers reach.
+    """
     model = CaloFlow.build(layers, blocks=3, hidden=(20, 16), seed=1)
     flow = None
     if activation != "relu":
@@ -48,11 +52,27 @@ def trained(fast="density", activation="relu", layers=LAYERS, scale=0.15):
         layer = AutoregressiveSpline(sum(layers), **net, fast=fast, domain="real", bound=14.0)
         flow = Flow([layer], StandardNormal(sum(layers)))
     model.voxels = VoxelFlow(layers, blocks=3, hidden=(20, 16), fast=fast, flow=flow, seed=1)
-    return randomized(model, seed=3, size=scale)
+    model = randomized(model, seed=3, size=scale)
+    model.voxels.brightest.copy_(torch.linspace(0.3, 0.9, sum(layers)))
+    bounds = tuple((0.1, 0.9 - 0.01 * i) for i in range(len(layers)))
+    model.energies.fractions = EnergyFractions(1.0, model.energies.alpha, bounds)
+    return model
 
 
 def expected(model, inputs):
     return model.decode(inputs[0][:, 0], *inputs[1:]).numpy()
+
+
+def test_the_bounds_of_shares_matter():
+    model = trained()
+    inputs = example(model, 400, seed=5)
+    found = [expected(model, inputs)]
+    model.voxels.brightest.fill_(1.0)
+    found.append(expected(model, inputs))
+    assert (abs(found[1] - found[0]) > 1e-6).any(1).mean() > 0.1
+    model.energies.fractions = EnergyFractions(1.0, model.energies.alpha)
+    before, after = (model.layers.energies(torch.from_numpy(x)) for x in (found[1], expected(model, inputs)))
+    assert ((after - before).abs() > 1e-6).any(1).double().mean() > 0.1
 
 
 @pytest.fixture(scope="module")
