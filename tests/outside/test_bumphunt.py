@@ -12,6 +12,8 @@ from lhcflow.bumphunt import Events, SignalRegion, Toy, read_events
 from lhcflow.bumphunt.features import JetColumns
 from lhcflow.bumphunt.statistics import fit_range
 from lhcflow.cli import main
+from lhcflow.cli.bumphunt.checking import check_methods
+from lhcflow.cli.bumphunt.hunting import Hunt
 from lhcflow.cli.bumphunt.loading import Sources, load
 from lhcflow.cli.bumphunt.run_report import sections_of
 
@@ -197,6 +199,17 @@ def test_links_to_nowhere(frame, tmp_path):
         read_events(path)
 
 
+def test_features_that_nobody_asked_for(tmp_path):
+    x = np.random.default_rng(9).random((50, 3))
+    with h5py.File(tmp_path / "events.h5", "w") as file:
+        file["features"], file["m"] = np.c_[x[:, :2], np.full(50, np.nan)], 3 + x[:, :1]
+        file.attrs.update({"layout": "lhcflow events 1", "names": ["a", "b", "c"]})
+    np.testing.assert_array_equal(read_events(tmp_path / "events.h5", ["b", "a"]).features, x[:, [1, 0]])
+    for names, words in ((None, "50 of 50 values of c are NaN"), (["d"], "no features d: there are a, b, c")):
+        with pytest.raises(InputError, match=words):
+            read_events(tmp_path / "events.h5", names)
+
+
 def test_several_frames(frame, tmp_path):
     for key in ("df", "jets/a"):
         frame.to_hdf(tmp_path / "two.h5", key=key, mode="a")
@@ -266,6 +279,24 @@ def test_one_line_and_no_folder(hunted, tmp_path, capsys):
     assert "mJ1, mJ1" in refused("--features", "mJ1,mJ1")
     assert "does not exist" in refused(file=tmp_path / "none.h5")
     assert "training needs" in refused("--region", 4.9, 5.1)
+
+
+def test_methods_with_too_few_events_of_a_kind(tmp_path, capsys):
+    # 5 labelled signal events: without --methods the supervised classifier is left out, with it refused, and
+    # both before the other detectors are trained.
+    events = Toy().sample(6000, 5, seed=8, region=(2.8, 4.5))
+    events.write(tmp_path / "events.h5")
+    command = ["bumphunt", "run", tmp_path / "events.h5", "--out", tmp_path / "run", *QUICK[2:-1]]
+    assert run(*command, "--methods", "cwola,supervised") == 2
+    assert (
+        "needs 20 events with the label of signal in the signal region, there are 3"
+        in capsys.readouterr().err
+    )
+    assert not (tmp_path / "run").exists()
+    hunt = Hunt((3.3, 3.7), [0.1], folds=2)
+    left, notes = check_methods(hunt, ["cwola", "supervised"], load(Sources(tmp_path / "events.h5")))
+    assert left == ["cwola"]
+    assert len(notes) == 1
 
 
 def test_resume_notices_another_file_of_the_same_length(hunted, capsys):

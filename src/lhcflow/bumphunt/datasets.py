@@ -277,8 +277,13 @@ def _read(file: Any, path: str, features: Sequence[str] | None, key: str | None)
             n.decode() if isinstance(n, bytes) else str(n)
             for n in np.atleast_1d(hdf5.attribute(file, "names"))
         ]
-        events = _events(path, stored["features"], stored["m"], names, stored)
-        events = events if features is None else events.select(features)
+        x = stored["features"]
+        if features is not None and x.ndim == 2 and x.shape[1] == len(names):
+            if missing := [n for n in features if n not in names]:
+                raise InputError(f"{path} has no features {', '.join(missing)}: there are {', '.join(names)}")
+            # The others may hold anything.
+            x, names = x[:, [names.index(n) for n in features]], list(features)
+        events = _events(path, x, stored["m"], names, stored)
         check_features(dict(zip(events.names, events.features.T, strict=True)), events.m, path)
         return events
     names = FEATURES if features is None else tuple(features)

@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 from ...errors import InputError
 from .base import Array, ClassifierDetector, Training
 
+MIN_LABELLED = 10
+"""Fewest labelled events of signal, and of background, with which a classifier is trained."""
+
 
 class Supervised(ClassifierDetector):
     """Labelled signal against labelled background in the signal region.
@@ -39,9 +42,9 @@ class Supervised(ClassifierDetector):
             raise InputError("the supervised classifier needs labels: fit(X, m, labels)")
         signal, background = (data.inside & (data.labels == value) for value in (1, 0))
         for name, mask in (("signal", signal), ("background", background)):
-            if mask.sum() < 10:
+            if mask.sum() < MIN_LABELLED:
                 raise InputError(
-                    f"the signal region holds {mask.sum()} labelled {name} events, 10 are needed"
+                    f"the signal region holds {mask.sum()} labelled {name} events, {MIN_LABELLED} are needed"
                 )
         self._train_classifier((data.X[signal], data.m[signal]), (data.X[background], data.m[background]))
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from ...bumphunt import SignalRegion
     from .hunting import Hunt
+    from .loading import Samples
 
 _MOST_ENERGY = 1000.0
 """TeV, beyond all colliders that anyone has proposed: a larger number is in GeV."""
@@ -57,7 +58,7 @@ def check_region(region: SignalRegion, m: NDArray[np.float64], folds: int) -> No
     from ...bumphunt import SignalRegion
     from ...bumphunt.detectors.base import MIN_REGION
 
-    least = _for_training(folds)
+    least = _for_training(folds, MIN_REGION)
 
     def inside(factor: float) -> int:
         return int(SignalRegion(region.low * factor, region.high * factor).contains(m).sum())
@@ -77,24 +78,57 @@ def check_region(region: SignalRegion, m: NDArray[np.float64], folds: int) -> No
     )
 
 
-def check_strips(region: SignalRegion, m: NDArray[np.float64], folds: int) -> None:
-    """Refuse strips of CWoLa with too few events to train on all folds but one."""
-    from ...bumphunt import CWoLa
+def check_methods(hunt: Hunt, methods: Sequence[str], samples: Samples) -> tuple[list[str], list[str]]:
+    """Methods for whose training on all folds but one there are enough events of each kind.
 
-    least, width = _for_training(folds), CWoLa().strip_width
-    for side, strip in zip(("below", "above"), region.strips(m, width), strict=True):
-        if strip.sum() < least:
-            raise InputError(
-                f"the strip of {width:g} TeV {side} the signal region holds {strip.sum()} events, to train "
-                f"CWoLa in {folds} folds needs {least}: leave out cwola, or move the region"
-            )
+    Returns
+    -------
+    methods, notes : lists of str
+        Those that nobody asked for are left out if there are too few events, and noted.
+
+    Raises
+    ------
+    InputError
+        If there are too few for one that was asked for, or for all.
+    """
+    few = {name: text for name in methods if (text := _too_few(hunt, name, samples))}
+    left = [name for name in methods if name not in few]
+    if few and (hunt.methods is not None or not left):
+        raise InputError(f"{next(iter(few.values()))}: leave it out of --methods, or move the region")
+    return left, [f"{text}: it is left out." for text in few.values()]
 
 
-def _for_training(folds: int) -> int:
-    """Events of which all folds but one are enough for a training."""
-    from ...bumphunt.detectors.base import MIN_REGION
+def _too_few(hunt: Hunt, name: str, samples: Samples) -> str:
+    """What a method has too few of, in words; empty if there is enough of all."""
+    from ...bumphunt import CWoLa, SignalRegion
+    from ...bumphunt.detectors.base import MIN_REGION, MIN_SIDEBAND
+    from ...bumphunt.detectors.supervised import MIN_LABELLED
 
-    return math.ceil(MIN_REGION * folds / (folds - 1))
+    region, events = SignalRegion.of(hunt.region), samples.events
+    inside = region.contains(events.m)
+    kinds: list[tuple[int, str, int]] = []
+    if name == "cwola":
+        width = CWoLa().strip_width
+        for strip, side in zip(region.strips(events.m, width), ("below", "above"), strict=True):
+            kinds.append((strip.sum(), f"in the strip of {width:g} TeV {side} the signal region", MIN_REGION))
+    elif name == "idealized" and samples.background is not None:
+        known = region.contains(samples.background.m).sum()
+        kinds.append((known, "of the background sample in the signal region", MIN_REGION))
+    elif name == "supervised" and events.label is not None:
+        for value, noun in ((1, "signal"), (0, "background")):
+            labelled = (events.label[inside] == value).sum()
+            kinds.append((labelled, f"with the label of {noun} in the signal region", MIN_LABELLED))
+    elif name in ("cathode", "lacathode", "anode", "ranode"):
+        kinds.append(((~inside).sum(), "beside the signal region", MIN_SIDEBAND))
+    for number, noun, least in kinds:
+        if number < (needed := _for_training(hunt.folds, least)):
+            return f"{name} in {hunt.folds} folds needs {needed} events {noun}, there are {number}"
+    return ""
+
+
+def _for_training(folds: int, least: int) -> int:
+    """Events of which all folds but one are at least ``least``."""
+    return math.ceil(least * folds / (folds - 1))
 
 
 def check_points(
@@ -137,27 +171,25 @@ def edges_of(hunt: Hunt, region: SignalRegion, m: NDArray[np.float64]) -> NDArra
     return fit_range(m, region, hunt.bin_width, energy=hunt.settings.energy)
 
 
-def window_edges(hunt: Hunt, m: NDArray[np.float64], methods: Sequence[str]) -> NDArray[np.float64]:
+def window_edges(hunt: Hunt, m: NDArray[np.float64]) -> NDArray[np.float64]:
     """Bins of the fit for the region of a hunt, once region, data and cuts are found to fit together."""
     from ...bumphunt import SignalRegion
 
     region = SignalRegion.of(hunt.region)
     check_region(region, m, hunt.folds)
     edges = edges_of(hunt, region, m)
-    if "cwola" in methods:
-        check_strips(region, m, hunt.folds)
     check_points(hunt.working_points, edges, region, m)
     return edges
 
 
-def checked_windows(
-    hunt: Hunt, places: Sequence[tuple[float, float]], m: NDArray[np.float64], method: str
-) -> None:
+def checked_windows(hunt: Hunt, places: Sequence[tuple[float, float]], samples: Samples) -> None:
     """Refuse a scan of which no window can be searched, with what is wrong with the first one."""
     first = None
     for place in places:
+        here = replace(hunt, region=place)
         try:
-            window_edges(replace(hunt, region=place), m, [method])
+            window_edges(here, samples.events.m)
+            check_methods(here, here.methods or (), samples)
             return
         except InputError as error:
             first = first or error

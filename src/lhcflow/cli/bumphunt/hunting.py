@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...bumphunt.statistics import Settings
 from ..options import console
-from .checking import check_masses, left_out, window_edges
+from .checking import check_masses, check_methods, left_out, window_edges
 from .examination import Examined, examine, following_mass
 from .loading import Samples
 from .methods import DRAWING, TITLES, Models, chosen_methods, detector
@@ -81,8 +81,9 @@ def conduct(
     methods = chosen_methods(hunt.methods, events.label is not None, samples.background is not None)
     # What can go wrong goes wrong before the training.
     check_masses(hunt, events.m, hunt.region)
-    edges = window_edges(hunt, events.m, methods)
-    notes = [*samples.notes, *left_out(hunt, edges, events.m)]
+    edges = window_edges(hunt, events.m)
+    methods, fewer = check_methods(hunt, methods, samples)
+    notes = [*samples.notes, *fewer, *left_out(hunt, edges, events.m)]
     inclusive = search_spectrum(events.m, edges, region, hunt.settings)
     resolution = mass_resolution(events.features, events.m, region, events.names, hunt.seed)
     notes += [text] if (text := following_mass(resolution, region)) else []

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ...errors import InputError
 from ...plotting import Picture, Section, Table
 from ..options import console
-from .checking import check_masses, checked_windows, left_out, window_edges
+from .checking import check_masses, check_methods, checked_windows, left_out, window_edges
 from .examination import examine, following_mass
 from .methods import TITLES, chosen_methods, detector
 from .training import train
@@ -65,7 +65,7 @@ def slide(
     card = {"command": "bumphunt scan", **card, **asked, "method": method, "windows": places}
     screen = console(quiet)
     # The first window whose options and data fit together; without any there is nothing to do.
-    checked_windows(hunt, places, m, method)
+    checked_windows(hunt, places, samples)
     with RunDirectory(out, card, force=force, resume=resume) as run:
         print_warnings(screen, notes)
         windows, warnings = _search_all(hunt, places, method, samples, run, quiet)
@@ -157,7 +157,8 @@ def _window(
 
     region = SignalRegion.of(hunt.region)
     events = samples.events
-    edges = window_edges(hunt, events.m, [method])
+    edges = window_edges(hunt, events.m)
+    check_methods(hunt, [method], samples)
     here = _name(hunt.region)
     resolution = mass_resolution(events.features, events.m, region, events.names, hunt.seed)
     found = [*left_out(hunt, edges, events.m), following_mass(resolution, region)]
