@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -138,7 +137,7 @@ class Integrator:
         if checkpoint is not None:
             asked = {"dim": self.dim, "method": self.method, "seed": [list(s.spawn_key) for s in seeds]}
             asked |= {"entropy": self._seed.entropy, "calls": calls, "rtol": rtol, "atol": atol, "cost": cost}
-            settings = replace(self.settings, divergence=identity(self.settings.divergence))
+            settings = {**vars(self.settings), "divergence": identity(self.settings.divergence)}
             journal = Journal(checkpoint, asked | {"settings": repr(settings)}, resume)
         task = Task(
             integrand, calls, rtol, atol, cost, quiet, seeds, self.settings, before, journal, self.categories
