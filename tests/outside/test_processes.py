@@ -88,6 +88,18 @@ def test_pythia_keeps_balance_and_cross_section_with_its_defaults(which, tmp_pat
         assert read_by_pythia(tmp_path / "b.lhe")[0] > 1e-6
 
 
+def test_pythia_finds_the_cross_section_of_overweight_events(tmp_path):
+    """A fifth of it in events of larger weights: the mean is what is in the file's head."""
+    made = EventGenerator("e+ e- > j j j", cuts=Cuts(durham=0.01), phase_space="flat", method="bare", seed=2)
+    made.integrate(20_000)
+    made.write_lhe(tmp_path / "a.lhe", 400, overweight=0.2)
+    _, rejected, sigma, weights = read_by_pythia(tmp_path / "a.lhe")
+    assert rejected == 0
+    assert weights.max() > 1.5 * weights.min()
+    assert sigma == pytest.approx(made.result.mean, rel=1e-6)
+    assert weights.mean() == pytest.approx(made.result.mean, rel=1e-6)  # pb, as the accord has it
+
+
 def test_pythia_changes_no_mass_and_no_momentum(taus, tmp_path):
     """Its hard process is what stands in the file."""
     pythia8mc = pytest.importorskip("pythia8mc")
@@ -421,7 +433,8 @@ def test_one_line_for_protons(options, words):
 
 
 @pytest.mark.parametrize(
-    "options", [{"alpha_s": 0.0}, {"alpha_s": True}, {"order": 0}, {"order": 5}, {"member": -1}]
+    "options",
+    [{"alpha_s": 0.0}, {"alpha_s": "0.118"}, {"alpha_s": True}, {"order": 0}, {"order": 5}, {"member": -1}],
 )
 def test_one_line_for_densities(options):
     with pytest.raises(InputError):

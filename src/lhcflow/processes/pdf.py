@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import re
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -81,7 +82,8 @@ class Pdf:
             )
         if isinstance(member, bool) or not isinstance(member, int | np.integer) or member < 0:
             raise InputError(f"the member of a PDF set must be an integer >= 0, got {member!r}")
-        if alpha_s is not None and (isinstance(alpha_s, bool) or not 0 < alpha_s < 0.5):
+        number = isinstance(alpha_s, Real) and not isinstance(alpha_s, bool)
+        if alpha_s is not None and not (number and 0 < float(alpha_s) < 0.5):
             raise InputError(f"alpha_s must be between 0 and 0.5, got {alpha_s!r}")
         if order is not None and order not in (1, 2, 3, 4):
             raise InputError(f"alpha_s runs with 1, 2, 3 or 4 loops, got {order!r}")
