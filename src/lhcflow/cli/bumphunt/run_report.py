@@ -48,12 +48,13 @@ def summary_table(results: Results) -> Table:
         header,
         rows,
         "cut: share of the background that passes. events: in the signal region. fit: expected from the "
-        "sidebands. Z: local significance of the excess, whatever its shape, with the fit's uncertainty. "
-        "peak Z: largest local significance of a Gaussian peak in the region; global Z: the same after the "
-        "look-elsewhere effect of the masses in the region. template: expected from the template "
-        "(2411.00085). limit: on the signal events behind the cut, 95 % CLs, from the fit; with its Monte "
-        "Carlo error where there are few events and toys were drawn. In brackets: the features or the cut "
-        "follow the mass, so that an excess is no discovery.",
+        "sidebands. Z: local significance of the excess, whatever its shape, with the fit's uncertainty, by "
+        "the asymptotic formula; with few events results.json has p-values from toys (p_toys) and sums "
+        "(p0_exact). peak Z: largest local significance of a Gaussian peak in the region; global Z: the "
+        "same after the look-elsewhere effect of the masses in the region. template: expected from the "
+        "template (2411.00085). limit: on the signal events behind the cut, 95 % CLs, from the fit; with "
+        "its Monte Carlo error where there are few events and toys were drawn. In brackets: the features or "
+        "the cut follow the mass, so that an excess is no discovery.",
     )
 
 
@@ -142,8 +143,9 @@ def _spectra(results: Results, name: str) -> Section:
         ),
         Picture(
             figures.local_p_values(results, name),
-            f"Local p-values, {title}. Of Gaussian peaks; the background is fitted together with each; the "
-            "shaded region is masked for peaks outside. The detector was trained for this region.",
+            f"Local p-values, {title}. Of Gaussian peaks, asymptotic; the background is fitted together "
+            "with each; the shaded region is masked for peaks outside. The detector was trained for this "
+            "region.",
         ),
         Picture(
             figures.limits(results, name),
