@@ -124,7 +124,7 @@ def generate(
     check_json(json, cuts, Path(pdf) if pdf is not None and Path(pdf).is_file() else None)
     from ..files import RunDirectory, write_json
     from ..processes import EventGenerator, GaussianSpread
-    from ..processes.generator import ENERGY
+    from ..processes.differential import ENERGY
     from ..processes.subprocesses import of_protons
 
     started = time.perf_counter()

@@ -6,9 +6,10 @@ from .channels import GluonPoles, Multichannel
 from .comparison import Row, compare, summarise
 from .couplings import Parameters
 from .cuts import Cuts
+from .differential import DifferentialCrossSection
 from .distributions import VariableDistributions, integration_variables, three_jet_observables
 from .events import Events
-from .generator import DifferentialCrossSection, EventGenerator
+from .generator import EventGenerator
 from .hadronic import HadronicCrossSection
 from .histories import History
 from .integrand import CrossSection, gluon_channels, optimised_weights

@@ -12,15 +12,14 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from numbers import Real
 from pathlib import Path
-from typing import Any, Literal, Protocol, Self
+from typing import Any, Literal
 
 import numpy as np
 
 from ..errors import InputError, RunError
 from ..files import plain, write_json
-from ..integration import Categories, Result
+from ..integration import Result
 from ..integration.blocks import GROUP, Plan, UnweightedBlocks, child, unweighted_blocks
 from ..integration.flow_settings import FlowSettings
 from ..integration.integrator import Integrator
@@ -29,49 +28,16 @@ from ..integration.unweighting import Efficiency
 from .bare import integrate_bare
 from .beam import Beams
 from .cuts import Cuts
+from .differential import DifferentialCrossSection, differential
 from .events import Events, joined
-from .hadronic import DEFAULT_PDF, DEFAULT_SCALE, HadronicCrossSection
-from .integrand import CrossSection
 from .jet_cuts import JetCuts
 from .lhe import check_name, write_events, write_lhe
 from .masses import with_masses
 from .pdf import Pdf
 from .process import Process
 from .providers import described
-from .subprocesses import of_protons
 
 Method = Literal["auto", "vegas", "flow", "bare"]
-ENERGY = 91.188, 14000.0  # of lepton and proton colliders, GeV
-
-
-class DifferentialCrossSection(Protocol):
-    """What events are generated from: :class:`CrossSection` or :class:`HadronicCrossSection`.
-
-    A function on the unit cube of `dim` dimensions in pb, with the events that its points stand for.
-    """
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def dim(self) -> int: ...
-    @property
-    def variables(self) -> tuple[str, ...]: ...
-    @property
-    def weights(self) -> np.ndarray | None: ...
-    @property
-    def first_coordinate(self) -> Categories | None: ...
-    @property
-    def flow_settings(self) -> FlowSettings: ...
-    @property
-    def beam_particles(self) -> tuple[tuple[int, float], tuple[int, float]]: ...
-    @property
-    def couplings(self) -> tuple[float, float]: ...
-    def __call__(self, u: np.ndarray) -> np.ndarray: ...
-    def evaluate(self, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]: ...
-    def events(self, u: np.ndarray, weights: np.ndarray, rng: np.random.Generator) -> Events: ...
-    def with_weights(self, weights: Any) -> Self: ...
-    def optimised(self, seed: np.random.SeedSequence) -> tuple[Self, int]: ...
-    def card(self) -> dict[str, Any]: ...
 
 
 class EventGenerator:
@@ -85,8 +51,9 @@ class EventGenerator:
     energy : float or Beams, optional
         Centre-of-mass energy in GeV, for leptons also :class:`FixedEnergy`, :class:`GaussianSpread` or
         :class:`EnergyScan`; 91.188 GeV for leptons, 14 TeV for protons by default.
-    cuts : Cuts or JetCuts, optional
-        Needed by lepton processes with a gluon; :class:`JetCuts` for protons.
+    cuts : Cuts, JetCuts or mapping, optional
+        Needed by lepton processes with a gluon; `JetCuts` for protons. A mapping such as
+        ``{"durham": 0.01}`` has the cuts by name.
     phase_space : {"channels", "poles", "flat"}
         The map that the sampler adapts to, see :class:`CrossSection`; protons have "channels".
     method : {"auto", "vegas", "flow", "bare"}
@@ -444,42 +411,3 @@ def _device(name: str) -> str:
 def _check_number(name: str, n: int) -> None:
     if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
         raise InputError(f"the number of {name} must be a positive integer, got {n!r}")
-
-
-def differential(
-    process: str | Process,
-    energy: float | Beams | None = None,
-    cuts: Cuts | JetCuts | Mapping[str, float] | None = None,
-    phase_space: str = "channels",
-    alpha_s: float | None = None,
-    pdf: str | os.PathLike[str] | Pdf | None = None,
-    scale: str | float | None = None,
-) -> CrossSection | HadronicCrossSection:
-    """The differential cross section of a process with leptons or protons coming in; see above.
-
-    Raises
-    ------
-    InputError
-        Something does not belong to the process's beams.
-    """
-    name = process if isinstance(process, str) else process.name
-    if not of_protons(name):
-        if isinstance(cuts, JetCuts) or pdf is not None or scale is not None:
-            raise InputError(f"{name}: parton densities, a scale and cuts on jets are for 'p p > ...'")
-        process = Process(process) if isinstance(process, str) else process
-        return CrossSection(process, ENERGY[0] if energy is None else energy, cuts, phase_space, alpha_s)
-    if isinstance(cuts, Cuts):
-        raise InputError(f"{name}: the cuts of processes with protons are JetCuts")
-    if phase_space != "channels":
-        raise InputError(f"{name}: phase_space={phase_space!r} is for leptons, protons have 'channels'")
-    if energy is not None and not isinstance(energy, Real):
-        raise InputError(f"{name}: the energy of protons is a number of GeV, got {energy!r}")
-    number: Any = ENERGY[1] if energy is None else energy
-    return HadronicCrossSection(
-        name,
-        number,
-        DEFAULT_PDF if pdf is None else pdf,
-        cuts,
-        DEFAULT_SCALE if scale is None else scale,
-        alpha_s=alpha_s,
-    )

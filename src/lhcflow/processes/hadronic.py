@@ -23,16 +23,16 @@ from .flow_settings import CHANNELS, ONE_CHANNEL
 from .integrand import GEV2_PB
 from .jet_cuts import JetCuts
 from .luminosities import Luminosities, of_pairs
+from .outside_grid import POINTS_OUTSIDE, may_leave_grid, outside_grid
 from .particles import by_pdg
 from .partonic import PartonicGroup, partonic_channels
-from .pdf import EDGE, Pdf
+from .pdf import Pdf
 from .providers import AmplitudeProvider, fingerprint
 from .scales import Scale
 from .subprocesses import of_protons
 
 DEFAULT_PDF = "NNPDF31_nnlo_as_0118_luxqed"
 DEFAULT_SCALE = "m_t"
-OUTSIDE_POINTS = 20_000  # that tell the share of the cross section outside the grid, to 0.5 % or better
 ITERATIONS, POINTS = 5, 1000  # that fix the shares of categories; points for five of them, per iteration
 
 
@@ -249,65 +249,21 @@ class HadronicCrossSection:
         } | ({"providers": providers} if providers else {})
 
     def warnings(self, sample: Callable[[int], tuple[np.ndarray, np.ndarray]]) -> tuple[str, ...]:
-        """What must be said of a cross section: how much of it comes from outside the densities' grid.
+        """What must be said of the cross section: how much of it comes from outside the densities' grid.
 
         Parameters
         ----------
         sample : callable
             Of a number of points; gives points (n, dim) of the unit cube and weights (n,) whose mean is the
             cross section, see `Sampler.sample`. Not called where no point can leave the grid.
-
-        Returns
-        -------
-        tuple of str
         """
-        if not self._may_leave_grid():
+        coupling = self.pdf.coupling.q_range if self.jets and self.alpha_s is None else None
+        if not may_leave_grid(self.pdf, self.cuts, self.scale, self.energy, coupling):
             return ()
-        u, weights = sample(OUTSIDE_POINTS)
-        size = np.abs(weights)
+        u, weights = sample(POINTS_OUTSIDE)
         momenta, _, _ = self.momenta(u)
-        q, found = self.scales(momenta), []
-        edges: dict[str, np.ndarray] = {}
-        for beam in (0, 1):
-            for edge, beyond in self.pdf.outside(2 * momenta[:, beam, 0] / self.energy, q).items():
-                edges[edge] = edges[edge] | beyond if edge in edges else beyond
-        for edge, beyond in edges.items():
-            if share := float(size[beyond].sum() / max(size.sum(), 1e-300)):
-                found.append(
-                    f"{_percent(share)} of the cross section come from {edge}, outside the grid of "
-                    f"{self.pdf.name}: densities were taken at its edge there"
-                )
-        if self.jets and self.alpha_s is None:
-            low, high = self.pdf.coupling.q_range
-            beyond = (q < low * (1 - EDGE)) | (q > high * (1 + EDGE))
-            if share := float(size[beyond].sum() / max(size.sum(), 1e-300)):
-                found.append(
-                    f"{_percent(share)} of the cross section have a scale outside {low:.3g} to {high:.3g} "
-                    "GeV, where alpha_s is known: the value at the end was taken"
-                )
-        return tuple(found)
-
-    def _may_leave_grid(self) -> bool:
-        """Whether the cuts and the choice of the scale admit points outside the densities' grid."""
-        low, high = self.cuts.min_mass, self.energy
-        choice = self.scale.choice
-        if not isinstance(choice, str):
-            low = high = choice
-        elif choice == "m_ll":
-            high = self.cuts.max_mass
-        elif choice == "ht/2":
-            low = low / 2
-        elif choice == "ht":
-            high = 2 * high
-        ranges = [self.pdf.q_range]
-        if self.jets and self.alpha_s is None:
-            ranges.append(self.pdf.coupling.q_range)
-        x = (self.cuts.min_mass / self.energy) ** 2  # of a parton whose partner takes all of its proton
-        return (
-            x < self.pdf.x_range[0]
-            or self.pdf.x_range[1] < 1
-            or any(low < inner[0] or high > inner[1] for inner in ranges)
-        )
+        x = 2 * momenta[:, :2, 0] / self.energy
+        return outside_grid(self.pdf, x, self.scales(momenta), weights, coupling)
 
     def __call__(self, u: np.ndarray) -> np.ndarray:
         """The integrand in pb, (n,), at points `u` (n, dim) of the unit cube."""
@@ -455,10 +411,6 @@ def _with_providers(
         if name not in known:
             raise InputError(f"no amplitude of {name!r} is needed: those needed are {', '.join(known)}")
     return [group.with_provider(providers.get(group.process)) for group in groups]
-
-
-def _percent(share: float) -> str:
-    return "less than 0.01 %" if share < 1e-4 else f"{100 * share:.3g} %"
 
 
 def _turn(momenta: np.ndarray, rng: np.random.Generator, mirrored: bool) -> None:
