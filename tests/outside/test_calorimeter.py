@@ -22,7 +22,15 @@ from lhcflow.calorimeter.evaluation import evaluate
 from lhcflow.calorimeter.export import export_onnx, input_names
 from lhcflow.calorimeter.export.onnx_file import feeds, session
 from lhcflow.calorimeter.features import Feature, Features
-from lhcflow.calorimeter.models import CaloFlow, HitFlow, TrainingSettings, build_model, new_student
+from lhcflow.calorimeter.models import (
+    CaloFlow,
+    HitFlow,
+    InductiveCaloFlow,
+    ShowerModel,
+    TrainingSettings,
+    build_model,
+    new_student,
+)
 from lhcflow.calorimeter.models.preprocessing import EnergyFractions
 from lhcflow.calorimeter.models.training import split
 from lhcflow.calorimeter.outside import exceedance, outside
@@ -529,3 +537,33 @@ def test_showers_take_lists_and_nothing_but_numbers():
     ):
         with pytest.raises(InputError, match="must be numbers"):
             Showers(place, energy, voxels)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["caloflow", "icaloflow"])
+def test_no_voxel_of_a_trained_flow_has_a_share_that_no_shower_gave_it(tmp_path, name):
+    """Voxel 3 of each layer has a hundredth at most; a flow that has learned little gives it more.
+
+    Layers are scaled to their energies at last, by less than the 0.99 that other voxels can have.
+    """
+    random = np.random.default_rng(5)
+    voxels = random.gamma(1.0, 100.0, (300, 2, 4))
+    voxels[:, :, 3] = 0.01 * random.random((300, 2)) * voxels.sum(2)
+    voxels = voxels.reshape(300, 8)
+    kind = CaloFlow if name == "caloflow" else InductiveCaloFlow
+    model = kind.build((4, 4), blocks=1, hidden=(8,))
+    incident = 1.1 * voxels.sum(1)
+    model.train_on(incident, voxels, TrainingSettings(epochs=1, progress=False))
+    bound = (model.voxels if isinstance(model, CaloFlow) else model).brightest
+    noisy = (voxels + 0.0005 * (1 if name == "caloflow" else 5)).reshape(300, 2, 4)
+    np.testing.assert_allclose(bound, (noisy / noisy.sum(2, keepdims=True)).max(0).ravel(), rtol=1e-4)
+
+    def largest() -> float:
+        made = model.sample(incident, seed=1).reshape(300, 2, 4)
+        return float((made[:, :, 3] / made.sum(2).clip(1e-9)).max())
+
+    before = largest()
+    model.save(tmp_path / "model")
+    again = ShowerModel.load(tmp_path / "model")
+    np.testing.assert_array_equal(again.sample(incident, seed=1), model.sample(incident, seed=1))
+    bound.fill_(1.0)
+    assert before < 0.2 < largest()

@@ -18,7 +18,15 @@ from ...training import History
 from .blocks import masked_blocks
 from .energies import EnergyFlow
 from .model import ShowerModel, showers_for
-from .preprocessing import THRESHOLD, LayerSizes, VoxelFractions, add_noise, voxel_condition
+from .preprocessing import (
+    THRESHOLD,
+    LayerSizes,
+    VoxelFractions,
+    add_noise,
+    expit,
+    largest_shares,
+    voxel_condition,
+)
 from .training import Deadline, TrainingSettings, checkpoint_in, train
 
 Array = NDArray[np.floating[Any]]
@@ -43,6 +51,10 @@ class InductiveCaloFlow(ShowerModel):
     first, following : flows II and III, over the voxels of one layer.
     noise, threshold : see :class:`VoxelFractions`.
 
+    Attributes
+    ----------
+    brightest : (V,) largest shares, see :class:`VoxelFlow`.
+
     Notes
     -----
     The noise on the layer before is new in every step, in training and in sampling: flow III sees generated
@@ -58,6 +70,8 @@ class InductiveCaloFlow(ShowerModel):
     (3, 12)
     """
 
+    brightest: Tensor
+
     def __init__(
         self,
         layers: Sequence[int],
@@ -70,6 +84,7 @@ class InductiveCaloFlow(ShowerModel):
         super().__init__(layers)
         self.energies, self.first, self.following = energies, first, following
         self.shares = VoxelFractions(LayerSizes(self.layers.sizes[:1]), noise, threshold)
+        self.register_buffer("brightest", torch.ones(self.layers.voxels))
 
     @classmethod
     def build(
@@ -135,6 +150,7 @@ class InductiveCaloFlow(ShowerModel):
         data = showers_for(self, incident, voxels)
         deadline = Deadline(settings.seconds)
         self.energies.set_range(data[0], self.layers.energies(data[1]))
+        self.brightest.copy_(largest_shares(data[1], self.layers, self.shares.noise))
         histories = {}
         for name, flow, batch, how in (
             ("energies", self.energies.flow, self.energy_batch, energy_settings or settings),
@@ -151,6 +167,10 @@ class InductiveCaloFlow(ShowerModel):
                 deadline=deadline,
             )
         return histories
+
+    def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *args: Any, **kwargs: Any) -> None:
+        state.setdefault(f"{prefix}brightest", self.brightest)  # older files have none
+        super()._load_from_state_dict(state, prefix, *args, **kwargs)
 
     def energy_batch(
         self, batch: tuple[Tensor, ...], generator: torch.Generator | None
@@ -202,6 +222,7 @@ class InductiveCaloFlow(ShowerModel):
     def _decode(self, incident: Tensor, *latent: Tensor) -> Tensor:
         """Showers (n, V) in MeV of what :meth:`noise` gives."""
         energies = self.energies.decode(incident, latent[0])
+        most = self.brightest.unflatten(0, (len(self.layers.sizes), -1))
         points, uniform = (self._layered(x) for x in latent[1:])
         parts: list[Tensor] = []
         for number in range(len(self.layers.sizes)):
@@ -214,7 +235,9 @@ class InductiveCaloFlow(ShowerModel):
                 numbers = torch.full((len(incident),), number, device=incident.device)
                 flow = self.following
                 condition = self._condition(incident, pair, self.shares.forward(noisy), numbers)
-            parts.append(self.shares.inverse(flow.inverse(points[:, number], condition)[0].double(), energy))
+            y = flow.inverse(points[:, number], condition)[0].double()
+            shares = torch.minimum(expit(y, self.shares.alpha), most[number])
+            parts.append(self.shares.renormalise(shares, energy))
         return torch.cat(parts, 1)
 
     def _pairs(

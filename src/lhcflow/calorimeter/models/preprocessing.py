@@ -24,6 +24,8 @@ THRESHOLD = 1e-2
 ALPHA = 1e-6
 """Numbers x in [0, 1] become logit(alpha + (1 - 2 alpha) x)."""
 
+_ROWS = 10_000  # showers whose shares exist at once
+
 
 @dataclass(frozen=True)
 class LayerSizes:
@@ -102,6 +104,16 @@ def add_noise(voxels: Tensor, width: float, generator: torch.Generator | None = 
     """Voxels with uniform noise between 0 and ``width``, new on every access."""
     noise = torch.rand(voxels.shape, generator=generator, dtype=voxels.dtype, device=voxels.device)
     return voxels + width * noise
+
+
+def largest_shares(voxels: Float[Tensor, "n V"], layers: LayerSizes, noise: float) -> Float[Tensor, " V"]:
+    """Largest share (V,) of its layer's energy that each voxel has in some showers, with the noise's mean."""
+    most = torch.zeros(layers.voxels, dtype=torch.float64)
+    for part in voxels.split(_ROWS):
+        noisy = part.double() + 0.5 * noise
+        share = noisy / layers.spread(layers.energies(noisy)).clamp_min(1e-300)
+        most = torch.maximum(most, share.amax(0))
+    return most
 
 
 def logit(x: Tensor, alpha: float = ALPHA) -> Tensor:

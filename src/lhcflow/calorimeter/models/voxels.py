@@ -19,10 +19,9 @@ from .preprocessing import (
     VoxelFractions,
     add_noise,
     expit,
+    largest_shares,
     voxel_condition,
 )
-
-_ROWS = 10_000  # showers whose shares exist at once
 
 
 class VoxelFlow(Component):
@@ -85,12 +84,7 @@ class VoxelFlow(Component):
     @torch.no_grad()
     def set_range(self, voxels: Float[Tensor, "n V"]) -> None:
         """Take the largest shares from some showers, with the mean of the noise."""
-        most = torch.zeros(self.layers.voxels, dtype=torch.float64)
-        for part in voxels.split(_ROWS):
-            noisy = part.double() + 0.5 * self.shares.noise
-            share = noisy / self.layers.spread(self.layers.energies(noisy)).clamp_min(1e-300)
-            most = torch.maximum(most, share.amax(0))
-        self.brightest.copy_(most)
+        self.brightest.copy_(largest_shares(voxels, self.layers, self.shares.noise))
 
     def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *args: Any, **kwargs: Any) -> None:
         state.setdefault(f"{prefix}brightest", self.brightest)  # older files have none
