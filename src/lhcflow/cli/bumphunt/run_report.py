@@ -190,7 +190,7 @@ def _improvement(results: Results, drawn: Any) -> Section:
             [
                 TITLES.get(name, name),
                 f"{c['auc']:.4f} ± {c['auc_error']:.4f}",
-                f"{float(c['max_sic']):.1f} ± {float(c['max_sic_error']):.1f}",
+                _with_error(c["max_sic"], c["max_sic_error"]),
                 f"{c['sic_at_1e-3']:.1f} ± {c['sic_error']:.1f}",
                 f"{c['signal']:,}",
                 f"{c['background']:,}",
@@ -325,6 +325,11 @@ def _looked(peak: Mapping[str, Any]) -> str:
         return f"{value} ({low:.2g} to {high:.2g}; {share})"
     at_most = f"p < {1 / n:.2g}: {share}" if k == 0 else share
     return f"{value} ± {peak['p_upcrossings_error']:.1g} from up-crossings ({at_most})"
+
+
+def _with_error(value: Any, error: Any) -> str:
+    """A number and its error; a dash where no background efficiency was known well enough for it."""
+    return "-" if math.isnan(float(value)) else f"{float(value):.1f} ± {float(error):.1f}"
 
 
 def _number(value: Any) -> str:
