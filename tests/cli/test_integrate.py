@@ -261,6 +261,21 @@ def test_a_dask_scheduler_without_workers(monkeypatch):
         dask_option.dask_client(cluster.scheduler_address)
 
 
+def test_an_integral_is_kept_when_there_are_no_points(tmp_path, monkeypatch, capsys):
+    from lhcflow.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "zero.py").write_text("def f(x):\n    return 0 * x[:, 0]\n")
+    arguments = ["integrate", "zero.py:f", "--dim", "2", "--calls", "2000", "--method", "vegas", "-q"]
+    with pytest.raises(SystemExit) as done:
+        main([*arguments, "--out", "run", "-n", "10"])
+    assert done.value.code == 2
+    assert "all weights are zero" in capsys.readouterr().err
+    results = json.loads((tmp_path / "run" / "results.json").read_text())
+    assert results["mean"] == 0
+    assert "nothing found" in results["warnings"][0]
+
+
 def test_points_need_a_folder(file, capsys):
     from lhcflow.cli import main
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ..errors import InputError
+from ..errors import InputError, RunError
 from .dask_option import dask_client
 from .options import Force, Json, Quiet, Resume, Seed, check_json, console
 
@@ -118,7 +118,11 @@ def integrate(
             if run is not None and result.sampler is not None:
                 result.sampler.save(run.path / SAMPLER)
                 if events:
-                    results["points"] = _unweight(result.sampler, events, overweight, run.path / POINTS)
+                    try:
+                        results["points"] = _unweight(result.sampler, events, overweight, run.path / POINTS)
+                    except (InputError, RunError) as error:  # the integral is not lost with its points
+                        run.finish(results)
+                        raise RunError(f"{error} The integral is in {run.path}, without points") from error
     screen.print(result.summary(), markup=False)
     screen.print(f"\n{result.method}: {result}", markup=False)
     if run is not None:
