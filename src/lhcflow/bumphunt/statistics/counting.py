@@ -104,7 +104,7 @@ class Counting:
         # z falls with the auxiliary count: the first one that is less extreme, for each n.
         first = _first(lambda m: _signed(n, m, tau) < z - _TIE * max(abs(z), 1.0), n, tau * b)
         chance = np.where(first > 0, gammaincc(np.maximum(first, 1), tau * b), 0.0)
-        return float(np.sum(stats.poisson.pmf(n, b) * chance))
+        return min(float(np.sum(stats.poisson.pmf(n, b) * chance)), 1.0)
 
     def limit(self, level: float = 0.95) -> Limit:
         """CLs upper limit on the signal events.

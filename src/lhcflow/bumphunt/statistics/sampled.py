@@ -154,7 +154,7 @@ def toy_p_value(
     value = drawn.weights(null) * (Reference(model, drawn.counts).z >= data.z[0] - _TIE)
     parts = [value[drawn.part == k] for k in range(len(means))]
     variance = sum(float(np.var(p)) * len(p) for p in parts) / toys**2
-    return float(np.mean(value)), float(np.sqrt(variance))
+    return min(float(np.mean(value)), 1.0), float(np.sqrt(variance))
 
 
 def _limits(
