@@ -15,9 +15,6 @@ from numpy.typing import NDArray
 from .errors import InputError
 from .files import atomic_write
 
-_DEEPEST = 16
-"""Groups inside each other that are searched: a link to a group above would be followed for ever."""
-
 # What h5py raises for damaged files, links that lead nowhere, unknown filters and types.
 DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError, MemoryError)
 
@@ -158,17 +155,20 @@ def _leads_somewhere(group: h5py.Group, name: str) -> bool:
     return True
 
 
-def groups(group: h5py.Group, depth: int = 0) -> Iterator[h5py.Group]:
-    """All groups below a group that can be reached; links to nowhere are passed over."""
-    for name in group:
-        try:
-            inner = group[name]
-        except (KeyError, OSError):
-            continue
-        if isinstance(inner, h5py.Group):
-            yield inner
-            if depth < _DEEPEST:
-                yield from groups(inner, depth + 1)
+def groups(group: h5py.Group) -> Iterator[h5py.Group]:
+    """All groups below a group, each once, whatever links lead there; links to nowhere are passed over."""
+    seen, waiting = {group.id}, [group]
+    while waiting:
+        here = waiting.pop(0)
+        for name in here:
+            try:
+                inner = here[name]
+            except (KeyError, OSError):
+                continue
+            if isinstance(inner, h5py.Group) and inner.id not in seen:
+                seen.add(inner.id)
+                waiting.append(inner)
+                yield inner
 
 
 def stored(dataset: Any, field: str | None = None) -> NDArray[Any]:

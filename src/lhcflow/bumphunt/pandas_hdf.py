@@ -47,12 +47,8 @@ class Frame:
 
 def frames(file: Any) -> list[str]:
     """Names of the data frames (and series) in an open ``h5py.File``, with the groups above them."""
-    found = {}
-    for group in hdf5.groups(file):
-        name = str(group.name)
-        if "pandas_type" in group.attrs and "/meta/" not in name:
-            found.setdefault(hash(group.id), name.strip("/"))
-    return list(found.values())
+    names = [str(group.name).strip("/") for group in hdf5.groups(file) if "pandas_type" in group.attrs]
+    return [name for name in names if "/meta/" not in name]
 
 
 def read_frame(group: Any, wanted: Collection[str]) -> Frame:
