@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from lhcflow import InputError
-from lhcflow.bumphunt import SignalRegion, Toy
+from lhcflow.bumphunt import CWoLa, SignalRegion, Toy, cross_fit
 from lhcflow.bumphunt.decorrelation import FALSE_ALARMS, efficiency_test, mass_resolution
 
 REGION = SignalRegion(3.3, 3.7)
@@ -109,6 +109,17 @@ def test_the_slope_is_that_of_a_logistic_regression():
     peer = LogisticRegression(C=np.inf).fit(centres[:, None], passed[used])
     assert found.slope == pytest.approx(peer.coef_[0, 0], abs=0.02 * found.slope_error + 1e-3)
     assert abs(found.slope - 0.8) < 4 * found.slope_error
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("signal", [0, 300])
+def test_cuts_of_a_detector_on_ordinary_features(signal):
+    # 16 p-values, of which one fails with a chance of 2 %; a signal changes nothing.
+    for seed in range(4):
+        events = Toy().sample(16_000, signal, seed=seed)
+        found = cross_fit(CWoLa((3.3, 3.7), seed=seed), events.features, events.m, folds=3, seed=seed)
+        for cut in (0.05, 0.01):
+            assert efficiency_test(events.m, found.efficiency < cut, EDGES, REGION).valid
 
 
 def test_cuts_that_pass_all_or_nothing():

@@ -155,10 +155,11 @@ def left_out(hunt: Hunt, edges: NDArray[np.float64], m: NDArray[np.float64]) -> 
     n = int((m >= edges[-1]).sum())
     if hunt.fit_range is not None or not n:
         return []
-    noun = "event with m =" if n == 1 else "events with m up to"
+    one = f"1 event with m = {m.max():.4g} TeV lies far beyond all others and is"
+    several = f"{n} events with m up to {m.max():.4g} TeV lie far beyond all others and are"
     return [
-        f"{n} {noun} {m.max():.4g} TeV, far beyond all others, left out of the fit, which ends at "
-        f"{edges[-1]:.4g} TeV; --fit-range changes that."
+        f"{one if n == 1 else several} left out of the fit, which ends at {edges[-1]:.4g} TeV; --fit-range "
+        "changes that."
     ]
 
 
