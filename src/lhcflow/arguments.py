@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
-from typing import Any
+from numbers import Real
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from .errors import InputError
+
+if TYPE_CHECKING:  # commands that need no torch do not wait for it
+    import torch
 
 
 def whole(value: Any, name: str, least: int | None = None) -> int:
@@ -40,6 +44,21 @@ def whole(value: Any, name: str, least: int | None = None) -> int:
     return number
 
 
+def positive(value: Any, name: str) -> float | None:
+    """A positive, finite number, or None, which it stays.
+
+    Raises
+    ------
+    InputError
+        If it is neither.
+    """
+    if value is None:
+        return None
+    if not isinstance(value, Real) or isinstance(value, bool) or not 0 < float(value) < math.inf:
+        raise InputError(f"{name} must be a positive number, got {value!r}")
+    return float(value)
+
+
 def seed_number(value: Any) -> int | None:
     """A seed: None, or a whole number >= 0."""
     return None if value is None else whole(value, "seed", 0)
@@ -60,6 +79,8 @@ def device_named(device: str | torch.device) -> torch.device:
     InputError
         If there is no such device.
     """
+    import torch
+
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
@@ -88,6 +109,8 @@ def tensor_of(value: Any, name: str, dtype: torch.dtype, device: torch.device) -
     InputError
         If ``value`` is missing, sparse, or holds something else than numbers.
     """
+    import torch
+
     if isinstance(value, torch.Tensor):
         if value.layout != torch.strided:
             raise InputError(f"{name} is a sparse tensor: pass {name}.to_dense()")

@@ -14,9 +14,9 @@ from typing import Any, Literal, Self
 import numpy as np
 from jaxtyping import Float
 
+from ..arguments import whole
 from ..errors import InputError, RunError
 from ..training.interruptions import Interruptions
-from .arguments import whole
 from .journal import Journal
 from .units import largest_values
 
@@ -82,7 +82,7 @@ class Integrand:
         if not callable(function):
             raise InputError(f"the integrand must be a function, got {type(function).__name__}")
         dim, workers, chunk = (
-            whole(name, value, 1) for name, value in (("dim", dim), ("workers", workers), ("chunk", chunk))
+            whole(value, name, 1) for name, value in (("dim", dim), ("workers", workers), ("chunk", chunk))
         )
         if nonfinite not in ("zero", "raise"):
             raise InputError(f'nonfinite must be "zero" or "raise", got {nonfinite!r}')

@@ -9,8 +9,8 @@ from typing import Literal
 import numpy as np
 import torch
 
+from ..arguments import positive, whole
 from ..errors import InputError
-from .arguments import positive, whole
 from .divergences import Divergence, divergence_named
 
 
@@ -82,7 +82,7 @@ class FlowSettings:
             ("batch", np.ravel(self.batch).tolist(), 1),
         ):
             for value in values:
-                whole(name, value, least)
+                whole(value, name, least)
         object.__setattr__(self, "hidden", tuple(int(width) for width in widths))
         for name, value in (
             ("bound", self.bound),
@@ -90,7 +90,7 @@ class FlowSettings:
             ("rate", self.rate),
             ("clip", self.clip),
         ):
-            if value is None or positive(name, value) is None:
+            if value is None or positive(value, name) is None:
                 raise InputError(f"{name} must be a positive number, got {value!r}")
         for name in ("share", "first", "effective", "defensive", "decay"):
             value = getattr(self, name)

@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 import numpy as np
 
+from ..arguments import positive, whole
 from ..errors import InputError
 from ..training.identity import identity
-from .arguments import positive, whole
 from .auto import integrate_auto
 from .categories import Categories
 from .evaluate import Function, Integrand
@@ -59,7 +59,7 @@ class Integrator:
         settings: FlowSettings | None = None,
         categories: Categories | None = None,
     ) -> None:
-        dim = whole("dim", dim, 1)
+        dim = whole(dim, "dim", 1)
         if method not in ("auto", "vegas", "flow"):
             raise InputError(f'method must be "auto", "vegas" or "flow", got {method!r}')
         self.dim = dim
@@ -71,7 +71,7 @@ class Integrator:
         self.settings = FlowSettings() if settings is None else settings
         self.categories = categories
         if not isinstance(seed, np.random.SeedSequence):
-            seed = np.random.SeedSequence(None if seed is None else whole("seed", seed, 0))
+            seed = np.random.SeedSequence(None if seed is None else whole(seed, "seed", 0))
         self._seed = seed
 
     def integrate(
@@ -118,8 +118,8 @@ class Integrator:
         InputError
             If an argument or what the integrand gives is wrong, or the checkpoint is of another integration.
         """
-        calls = whole("calls", calls, 1000)
-        rtol, atol, cost = positive("rtol", rtol), positive("atol", atol), positive("cost", cost)
+        calls = whole(calls, "calls", 1000)
+        rtol, atol, cost = positive(rtol, "rtol"), positive(atol, "atol"), positive(cost, "cost")
         if self.method != "vegas":
             self.settings.require_device()
         if isinstance(f, Integrand):

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
+from ..arguments import whole
 from ..errors import InputError, RunError
 from ..files import atomic_write, read_arrays
-from .arguments import whole
 from .evaluate import Integrand
 from .proposal import Proposal, rebuild
 from .unweighting import (
@@ -63,7 +63,7 @@ class Sampler:
         self.proposal = proposal
         self.function = function if isinstance(function, Integrand) else Integrand(function, proposal.dim)
         if not isinstance(seed, np.random.SeedSequence):
-            seed = np.random.SeedSequence(whole("seed", seed, 0))
+            seed = np.random.SeedSequence(whole(seed, "seed", 0))
         self._rng = np.random.default_rng(seed)
 
     @property
@@ -73,7 +73,7 @@ class Sampler:
 
     def sample(self, n: int) -> tuple[Float[np.ndarray, "n dim"], Float[np.ndarray, " n"]]:
         """Draw points ``x`` (n, dim) and weights ``w`` (n,); ``w.mean()`` estimates the integral."""
-        n = whole("n", n, 0)
+        n = whole(n, "n", 0)
         xs, ws = [np.empty((0, self.dim))], [np.empty(0)]
         for start in range(0, n, BATCH):
             x, density = self.proposal.sample(min(BATCH, n - start), self._rng)
@@ -110,7 +110,7 @@ class Sampler:
         RunError
             If ``max_trials`` points were not enough.
         """
-        n = whole("n", n, 0)
+        n = whole(n, "n", 0)
         size = min(max(20_000, 2 * n), 1_000_000) if pilot is None else pilot
         limit = max(100_000_000, 10_000 * n) if max_trials is None else max_trials
         xs, weights = [np.empty((0, self.dim))], [np.empty(0)]

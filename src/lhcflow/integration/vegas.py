@@ -10,9 +10,9 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float, Integer
 
+from ..arguments import whole
 from ..errors import InputError
 from . import vegas_kernels as kernels
-from .arguments import whole
 from .evaluate import Integrand
 from .results import Estimate, Result, combine
 from .sampler import Sampler
@@ -101,7 +101,7 @@ class Vegas:
         grid: VegasMap | None = None,
         threads: int = 1,
     ) -> None:
-        dim, bins, threads = whole("dim", dim, 1), whole("bins", bins, 1), whole("threads", threads, 1)
+        dim, bins, threads = whole(dim, "dim", 1), whole(bins, "bins", 1), whole(threads, "threads", 1)
         if not 1 <= bins <= 65536:
             raise InputError(f"bins must be between 1 and 65536, got {bins}")
         if grid is not None and grid.dim != dim:
@@ -117,7 +117,7 @@ class Vegas:
         self.iteration = 0
         self.calls = 0
         if not isinstance(seed, np.random.SeedSequence):
-            seed = np.random.SeedSequence(whole("seed", seed, 0))
+            seed = np.random.SeedSequence(whole(seed, "seed", 0))
         self._sequence = seed
         self._keys = np.random.Generator(np.random.PCG64(self._sequence))
         self.driver: int | None = None
@@ -295,7 +295,7 @@ class Vegas:
             raise InputError(
                 f"warmup must be at least 0 and less than iterations, got {warmup} of {iterations}"
             )
-        calls = whole("calls", calls, 4)
+        calls = whole(calls, "calls", 4)
         integrand = f if isinstance(f, Integrand) else Integrand(f, self.dim)
         before = self.calls
         size = max(calls // iterations, 4)

@@ -32,8 +32,7 @@ def integrate_bare(
     estimates: list[Estimate] = []
     while len(estimates) < ITERATIONS:
         _, weights = sampler.sample(calls // ITERATIONS)
-        variance = np.array([[weights.var(ddof=1) / len(weights)]])
-        estimates.append(Estimate(np.array([weights.mean()]), variance, len(weights)))
+        estimates.append(Estimate.of_weights(weights[:, None]))
         mean = np.mean([e.mean for e in estimates])
         if rtol is not None and estimates[-1].sdev[0] <= rtol * abs(mean) * len(estimates) ** 0.5:
             break
