@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 
 from lhcflow import InputError
 from lhcflow.errors import RunError
-from lhcflow.files import RunDirectory, atomic_write, content_hash, plain, read_toml, write_json, write_toml
+from lhcflow.files import atomic_write, content_hash, plain, read_toml, write_json, write_toml
+from lhcflow.runs import RunDirectory
 
 
 @pytest.mark.parametrize(("mode", "content"), [("w", "Käse\n"), ("wb", b"\x00\xff")])

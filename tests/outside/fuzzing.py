@@ -176,7 +176,8 @@ def cards(folder: Path) -> list[Path]:
 
 
 def read_card(path: Path) -> None:
-    from lhcflow.files import RunDirectory, read_toml
+    from lhcflow.files import read_toml
+    from lhcflow.runs import RunDirectory
 
     read_toml(path)
     run = path.parent / "run"

@@ -28,12 +28,13 @@ from lhcflow.cli import main
 from lhcflow.cli.calo.evaluate import _save_weights
 from lhcflow.cli.report import write_report
 from lhcflow.errors import RunError
-from lhcflow.files import RunDirectory, atomic_write, write_json, write_toml
+from lhcflow.files import atomic_write, write_json, write_toml
 from lhcflow.flows import coupling_spline, save
 from lhcflow.hdf5 import atomic_hdf5
 from lhcflow.outputs import HDF5, JSON, LHE, NPZ, ONNX, SAFETENSORS, FileKind, check_output
 from lhcflow.plotting import Picture, Section
 from lhcflow.plotting import save as save_figure
+from lhcflow.runs import RunDirectory
 from lhcflow.training import History
 from lhcflow.training.checkpoints import save_checkpoint
 

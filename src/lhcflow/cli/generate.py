@@ -122,10 +122,11 @@ def generate(
 ) -> None:
     """Generate unweighted events: cross section, events.lhe.gz and report.html."""
     check_json(json, cuts, Path(pdf) if pdf is not None and Path(pdf).is_file() else None)
-    from ..files import RunDirectory, write_json
+    from ..files import write_json
     from ..processes import EventGenerator, GaussianSpread
     from ..processes.differential import ENERGY
     from ..processes.subprocesses import of_protons
+    from ..runs import RunDirectory
 
     started = time.perf_counter()
     leptonic = {"spread": spread, "durham": durham, "jade": jade, "min-mass": min_mass}

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from .. import plotting
-from ..files import RunDirectory
 from ..plotting import Iterations, Observable, Picture, Section, Table
 from ..processes import CrossSection, EventGenerator, HadronicCrossSection
 from ..processes.comparison import N_OPT, Row
 from ..processes.distributions import boson_observables, three_jet_observables
 from ..reproduce.three_jets import variable_pictures
+from ..runs import RunDirectory
 from .generate_table import method_name, setting, table_rows
 from .report import write_report
 

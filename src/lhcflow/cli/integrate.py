@@ -72,9 +72,10 @@ def integrate(
         raise InputError("--events writes to the folder of the run: give --out DIR")
     if resume and out is None:
         raise InputError("--resume goes on in the folder of a run: give --out DIR")
-    from ..files import RunDirectory, content_hash, write_json
+    from ..files import content_hash, write_json
     from ..integration import Integrand, Integrator
     from ..integration.from_file import FileFunction
+    from ..runs import RunDirectory
 
     loaded = FileFunction(function)
     integrator = Integrator(dim, seed, method.value)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from ..files import RunDirectory
     from ..plotting import Section
+    from ..runs import RunDirectory
 
 
 def write_report(

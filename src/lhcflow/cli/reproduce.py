@@ -25,8 +25,9 @@ def reproduce(
 ) -> None:
     """Make a published table or figure again: results.json, figures and report.html."""
     check_json(json)
-    from ..files import RunDirectory, write_json
+    from ..files import write_json
     from ..reproduce import ENTRIES, find
+    from ..runs import RunDirectory
 
     screen = console(quiet)
     if name is None:

@@ -18,7 +18,8 @@ import numpy as np
 
 from ...arguments import whole
 from ...errors import InputError, RunError
-from ...files import RunDirectory, read_arrays
+from ...files import read_arrays
+from ...runs import RunDirectory
 from ..datasets import ShowerWriter
 from ..geometries import geometry
 from ..showers import Showers

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ...bumphunt import SignalRegion
     from ...bumphunt.statistics import Search
     from ...bumphunt.statistics.curves import Improvement
-    from ...files import RunDirectory
+    from ...runs import RunDirectory
 
 WRITES = ("scores.h5", "pyhf/*.json")
 """What a hunt writes into its folder besides what every run writes."""
@@ -65,7 +65,8 @@ def conduct(
     from ...bumphunt import SignalRegion
     from ...bumphunt.decorrelation import mass_resolution
     from ...bumphunt.statistics import search_spectrum
-    from ...files import RunDirectory, plain, write_json
+    from ...files import plain, write_json
+    from ...runs import RunDirectory
     from ..report import print_table, print_warnings, write_report
     from .results import (
         fit_range_table,

@@ -41,7 +41,8 @@ def simulate(
 
     from ...bumphunt.datasets import write_jets
     from ...bumphunt.simulation import Simulation, join_blocks, run_blocks
-    from ...files import RunDirectory, write_json
+    from ...files import write_json
+    from ...runs import RunDirectory
     from ...training.progress import progress_bar
 
     settings = Simulation(

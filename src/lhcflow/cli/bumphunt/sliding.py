@@ -18,7 +18,7 @@ from .training import train
 
 if TYPE_CHECKING:
     from ...bumphunt import Detector, Events
-    from ...files import RunDirectory
+    from ...runs import RunDirectory
     from .hunting import Hunt
     from .loading import Samples
 
@@ -52,7 +52,8 @@ def slide(
     resume: bool = False,
 ) -> dict[str, Any]:
     """Search all windows and write the results; a window that can't be searched becomes a warning."""
-    from ...files import RunDirectory, plain, write_json
+    from ...files import plain, write_json
+    from ...runs import RunDirectory
     from ..report import print_table, print_warnings, write_report
 
     # The detectors get no labels: scores of unknown signals may not depend on them.

@@ -21,7 +21,7 @@ from .train import Model, train
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from ...files import RunDirectory
+    from ...runs import RunDirectory
 
 _MODELS = ("teacher", "student", "hitflow")
 _SHARE = 0.7  # of the showers that train
@@ -47,7 +47,8 @@ def demo(
 ) -> None:
     """Simulate, train, distill, sample, evaluate, plot and export: all of it small, in some minutes."""
     check_json(json, real)
-    from ...files import RunDirectory, content_hash
+    from ...files import content_hash
+    from ...runs import RunDirectory
 
     for made in ("train.h5", "test.h5", *(f"{name}.h5" for name in _MODELS)):
         if real is not None and real.resolve() == (out / made).resolve():

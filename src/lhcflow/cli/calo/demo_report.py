@@ -13,9 +13,9 @@ from ... import plotting
 from ...calorimeter import read_showers
 from ...calorimeter.metrics import features, nearest_neighbours
 from ...calorimeter.models import CaloFlow
-from ...files import RunDirectory
 from ...plotting import Picture, Section, Table
 from ...reproduce import generation_time
+from ...runs import RunDirectory
 from ..report import write_report
 from . import figures
 from .sample import load_model

@@ -45,7 +45,8 @@ def distill(
     from ...calorimeter.models import distill as train_student
     from ...calorimeter.models.catalogue import layer_sizes
     from ...errors import InputError
-    from ...files import RunDirectory, content_hash, write_json
+    from ...files import content_hash, write_json
+    from ...runs import RunDirectory
     from ...training.distributed import initialize
 
     if out.resolve() == (teacher if teacher.is_dir() else teacher.parent).resolve():

@@ -74,7 +74,8 @@ def evaluate(
         raise InputError("--floor and --no-floor contradict each other: give one of them")
     from ...calorimeter import read_showers
     from ...calorimeter.metrics import evaluate as run_all
-    from ...files import RunDirectory, content_hash, write_json
+    from ...files import content_hash, write_json
+    from ...runs import RunDirectory
     from ...training.distributed import initialize
     from ..report import print_table, print_warnings, write_report
     from .evaluate_report import sections_of, summary_tables, warnings_of

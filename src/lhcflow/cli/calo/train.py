@@ -12,7 +12,7 @@ import typer
 from ..options import AnyScale, Device, Force, Json, Out, Quiet, Resume, Seed, check_json, console
 
 if TYPE_CHECKING:
-    from ...files import RunDirectory
+    from ...runs import RunDirectory
     from ...training import History
 
 MODEL_FILE = "model.safetensors"
@@ -71,7 +71,8 @@ def train(
     check_json(json, showers, None if geometry is None else Path(geometry))
     from ...calorimeter import read_showers
     from ...calorimeter.models import Reflections, TimeIsUp, TrainingSettings, build_model
-    from ...files import RunDirectory, content_hash, write_json
+    from ...files import content_hash, write_json
+    from ...runs import RunDirectory
     from ...training.distributed import initialize
 
     initialize(device)
