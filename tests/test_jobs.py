@@ -23,6 +23,12 @@ def runners():
     yield "fresh", {"workers": 2, "fresh": True}
 
 
+def all_kinds(function):
+    """Fresh processes take their time to start: only `make test-all` does all of it with them."""
+    marked = [pytest.param(s, id=n, marks=[pytest.mark.slow] if n == "fresh" else []) for n, s in runners()]
+    return pytest.mark.parametrize("settings", marked)(function)
+
+
 kinds = pytest.mark.parametrize("settings", [s for _, s in runners()], ids=[n for n, _ in runners()])
 
 
@@ -77,7 +83,7 @@ def test_a_dask_worker_that_is_killed_costs_nothing(cluster, tmp_path):
     assert found == {n: n for n in range(8)}
 
 
-@kinds
+@all_kinds
 def test_a_block_is_tried_again(settings, tmp_path):
     def twice(n):
         mark = tmp_path / str(n)
@@ -93,7 +99,7 @@ def test_a_block_is_tried_again(settings, tmp_path):
             runner.map(twice, range(3))
 
 
-@kinds
+@all_kinds
 def test_wrong_input_is_not_tried_again(settings, tmp_path):
     def refuse(n):
         with open(tmp_path / "calls", "a") as file:
@@ -133,7 +139,7 @@ def test_a_fresh_process_says_why_it_died():
         runner.map(shout, [1])
 
 
-@kinds
+@all_kinds
 def test_finished_blocks_are_kept(settings, tmp_path):
     def block(task):
         name, fail = task
@@ -157,7 +163,8 @@ def test_finished_blocks_are_kept(settings, tmp_path):
 
 
 SCRIPT = """
-import os, time
+import os, signal, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell switches it off in the background
 from lhcflow.jobs import Runner
 def sleep(n):
     print("at work", flush=True)

@@ -1,7 +1,7 @@
 """Normalizing flows at the LHC.
 
-The parts are imported by name: :mod:`lhcflow.flows`, :mod:`lhcflow.training`,
-:mod:`lhcflow.integration`, :mod:`lhcflow.processes`, :mod:`lhcflow.plotting`.
+The parts are imported by name: `lhcflow.flows`, `lhcflow.training`,
+`lhcflow.integration`, `lhcflow.processes`, `lhcflow.plotting`.
 """
 
 from importlib.metadata import version

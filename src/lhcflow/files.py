@@ -127,7 +127,7 @@ def _locked(path: Path, mode: str) -> IO[Any]:
 
 
 def write_json(path: str | os.PathLike[str], value: Any) -> None:
-    """Write ``value`` as JSON, atomically; see :func:`plain` for what it may hold.
+    """Write ``value`` as JSON, atomically; see `plain` for what it may hold.
 
     NaN and infinity, which JSON does not have, become the strings "nan", "inf" and "-inf".
     """

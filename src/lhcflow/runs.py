@@ -23,18 +23,24 @@ class RunDirectory:
 
     Parameters
     ----------
-    path : the folder; it is created, with its parents, if it does not exist.
-    card : everything needed to repeat the run: scalars, lists and tables of them (None is left out).
-    force : start over in the folder of an earlier run, finished or not; its files listed below are removed,
-        and those of ``writes``.
-    resume : go on with an unfinished run, or start one if there is none.
-    writes : names, or patterns such as "*.npz", of the other files that the command writes into the folder.
+    path : path
+        The folder; it is created, with its parents, if it does not exist.
+    card : mapping of str to object
+        Everything needed to repeat the run: scalars, lists and tables of them (None is left out).
+    force : bool
+        Start over in the folder of an earlier run, finished or not; its files listed below are removed, and
+        those of ``writes``.
+    resume : bool
+        Go on with an unfinished run, or start one if there is none.
+    writes : sequence of str
+        Names, or patterns such as "*.npz", of the other files that the command writes into the folder.
 
     Attributes
     ----------
-    path, card_file, results_file, history_file, report_file, checkpoints, figures : paths; the last two
-        are folders.
-    resumed : whether there was an unfinished run to go on with.
+    path, card_file, results_file, history_file, report_file, checkpoints, figures : path
+        Paths; the last two are folders.
+    resumed : bool
+        Whether there was an unfinished run to go on with.
 
     Raises
     ------
@@ -90,7 +96,7 @@ class RunDirectory:
         return self.results_file.is_file()
 
     def finish(self, results: Mapping[str, Any]) -> None:
-        """Write ``results.json``, the last file of a run. See :func:`write_json`."""
+        """Write ``results.json``, the last file of a run. See `write_json`."""
         write_json(self.results_file, results)
 
     def abandon(self) -> None:

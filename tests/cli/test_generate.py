@@ -129,7 +129,7 @@ def test_interrupted_run_is_resumed_and_makes_the_same_events(folder, tmp_path, 
         raise KeyboardInterrupt
 
     run = tmp_path / "run"
-    arguments = (*SMALL, "--seed", "3", "--out", run)
+    arguments = (*SMALL, "--seed", "3", "--no-report", "--out", run)
     with monkeypatch.context() as patch:
         patch.setattr(EventGenerator, "write_lhe", stop)
         assert call(*arguments) == 130
@@ -164,7 +164,8 @@ def test_interrupted_integration_goes_on(tmp_path, monkeypatch):
             inner.setattr(type(f), "__call__", counted)
             return integrate(generator, *arguments, **options)
 
-    arguments = ("generate", "e+ e- > j j j", "--method", "vegas", "--alone", "--calls", "20000", "-n", "200")
+    small = ("--alone", "--no-report", "--calls", "20000", "-n", "200")
+    arguments = ("generate", "e+ e- > j j j", "--method", "vegas", *small)
     assert call(*arguments, "--out", tmp_path / "whole") == 0
     with monkeypatch.context() as patch:
         patch.setattr(EventGenerator, "integrate", stop_in_second_part)

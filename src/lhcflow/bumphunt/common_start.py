@@ -30,7 +30,7 @@ def common_start(
     folds: int = 5,
     seed: int = 0,
 ) -> list[Detector]:
-    """Detectors, one per fold of :func:`cross_fit`, whose densities need less training at any of ``regions``.
+    """Detectors, one per fold of `cross_fit`, whose densities need less training at any of ``regions``.
 
     For each fold a density is trained on the events that lie in no region, without those that are held out.
     It is the ``start`` of the density of the fold's detector. So it has seen neither the signal of any region
@@ -38,11 +38,15 @@ def common_start(
 
     Parameters
     ----------
-    detector : if it has no :class:`ConditionalDensity`, or if more than 70 % of the events lie in one of the
+    detector : Detector
+        If it has no `ConditionalDensity`, or if more than 70 % of the events lie in one of the
         regions, copies of it are returned.
-    X, m : features (n, features) and masses (n,) in TeV.
-    regions : all signal regions that will be searched.
-    folds, seed : those that :func:`cross_fit` gets.
+    X, m : array_like
+        Features (n, features) and masses (n,) in TeV.
+    regions : sequence of object
+        All signal regions that will be searched.
+    folds, seed : int
+        Those that `cross_fit` gets.
     """
     copies: list[Any] = [clone(detector) for _ in range(folds)]
     X, m = checked(X, m)

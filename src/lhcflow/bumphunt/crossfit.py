@@ -20,17 +20,23 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class CrossFit:
-    """What :func:`cross_fit` found.
+    """What `cross_fit` found.
 
     Attributes
     ----------
-    score : (n,) raw scores; those of different folds need not have the same scale.
-    efficiency : (n,) share of the background's reference events in the signal region with at least that
-        score in the same fold. ``efficiency < 0.01`` is a cut that keeps 1 % of the background.
-    fold : (n,) the fold in which an event was held out.
-    detectors : one trained detector per fold.
-    reference : (X, m) events that stand for the background, (r, features) and (r,), of all folds.
-    reference_efficiency : (r,) as ``efficiency``.
+    score : Array
+        (n,) raw scores; those of different folds need not have the same scale.
+    efficiency : Array
+        (n,) share of the background's reference events in the signal region with at least that score in the
+        same fold. ``efficiency < 0.01`` is a cut that keeps 1 % of the background.
+    fold : ndarray
+        (n,) the fold in which an event was held out.
+    detectors : list of Detector
+        One trained detector per fold.
+    reference : (Array, Array)
+        (X, m) events that stand for the background, (r, features) and (r,), of all folds.
+    reference_efficiency : Array
+        (r,) as ``efficiency``.
     """
 
     score: Array
@@ -55,11 +61,20 @@ def cross_fit(
 
     Parameters
     ----------
-    detector : a :class:`Detector`, or one for each fold; they are not changed.
-    X, m, labels, background : as in :meth:`Detector.fit`. The background sample is split into folds too.
-    folds : number of folds, at least 2.
-    seed : of the folds and of the reference events.
-    progress : called with (folds done, folds) after each.
+    detector : object
+        A `Detector`, or one for each fold; they are not changed.
+    X, m : array_like
+        As in `Detector.fit`. The background sample is split into folds too.
+    labels : array_like, optional
+        As in `Detector.fit`. The background sample is split into folds too.
+    background : (array_like or array_like), optional
+        As in `Detector.fit`. The background sample is split into folds too.
+    folds : int
+        Number of folds, at least 2.
+    seed : int
+        Of the folds and of the reference events.
+    progress : callable, optional
+        Called with (folds done, folds) after each.
 
     Notes
     -----

@@ -175,7 +175,7 @@ class Events:
         )
 
     def write(self, path: str | os.PathLike[str], attributes: Mapping[str, Any] | None = None) -> None:
-        """Write an HDF5 file that :func:`read_events` reads, whole or not at all.
+        """Write an HDF5 file that `read_events` reads, whole or not at all.
 
         The file has the data sets ``features`` (n, d; attribute ``names``), ``m``, and ``label`` and
         ``weight`` if there are any. ``attributes`` (numbers and strings) become attributes of the file.
@@ -240,7 +240,7 @@ def write_jets(
     jets: Mapping[str, NDArray[Any]],
     attributes: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write jets, :data:`JetColumns` and ``label`` and ``weight``, (n,) each, as an HDF5 file."""
+    """Write jets, `JetColumns` and ``label`` and ``weight``, (n,) each, as an HDF5 file."""
     write_hdf5(
         path,
         _JETS,

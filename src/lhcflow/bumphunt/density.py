@@ -29,33 +29,59 @@ _REFINING = 0.3
 
 
 class ConditionalDensity(BaseEstimator):
-    """p(x | m), with the settings of a scikit-learn estimator; nothing is built before :meth:`fit`.
+    """p(x | m), with the settings of a scikit-learn estimator; nothing is built before `fit`.
 
-    The default is a coupling flow of rational-quadratic splines in large batches. :meth:`maf` has the
+    The default is a coupling flow of rational-quadratic splines in large batches. `maf` has the
     settings of CATHODE. With several ``members`` it is the mean of as many densities.
 
     Parameters
     ----------
-    flow : "coupling" (rational-quadratic splines, 1906.04032) or "maf" (affine masked autoregressive,
+    flow : {"coupling", "maf"}
+        "coupling" (rational-quadratic splines, 1906.04032) or "maf" (affine masked autoregressive,
         1705.07057).
-    layers, hidden, activation, bins : of the flow; ``bins`` only of splines. Densities are smooth, and so are
-        flows with "silu"; they are closer to the truth than with "relu", which takes half the time on CPU.
-    epochs, batch_size, learning_rate, schedule : of the training with Adam.
-    best : number of epochs, those with the lowest validation loss, whose weights are averaged.
-    validation_fraction : share of the events that chooses the epochs.
-    members : number of flows, each with its own weights, split and order of the events.
-    seed : of the first flow's weights, split and order, and of the others' seeds.
-    start : a trained density with the same flow and members, inside scikit-learn's ``FrozenEstimator``. Its
+    layers : int
+        Of the flow; ``bins`` only of splines. Densities are smooth, and so are flows with "silu"; they are
+        closer to the truth than with "relu", which takes half the time on CPU.
+    hidden : sequence of int
+        Of the flow; ``bins`` only of splines. Densities are smooth, and so are flows with "silu"; they are
+        closer to the truth than with "relu", which takes half the time on CPU.
+    activation : str
+        Of the flow; ``bins`` only of splines. Densities are smooth, and so are flows with "silu"; they are
+        closer to the truth than with "relu", which takes half the time on CPU.
+    bins : int
+        Of the flow; ``bins`` only of splines. Densities are smooth, and so are flows with "silu"; they are
+        closer to the truth than with "relu", which takes half the time on CPU.
+    epochs, batch_size : int
+        Of the training with Adam.
+    learning_rate : float
+        Of the training with Adam.
+    schedule : str
+        Of the training with Adam.
+    best : int
+        Number of epochs, those with the lowest validation loss, whose weights are averaged.
+    validation_fraction : float
+        Share of the events that chooses the epochs.
+    members : int
+        Number of flows, each with its own weights, split and order of the events.
+    seed : int
+        Of the first flow's weights, split and order, and of the others' seeds.
+    start : object
+        A trained density with the same flow and members, inside scikit-learn's ``FrozenEstimator``. Its
         weights, preprocessing and limits are taken over, and the training needs a third of the epochs.
-    device : where to train; "auto" for a GPU if there is one, None for the CPU. Trained flows are on the CPU.
+    device : str, optional
+        Where to train; "auto" for a GPU if there is one, None for the CPU. Trained flows are on the CPU.
 
     Attributes
     ----------
-    flows_ : the trained :class:`~lhcflow.flows.Flow` of each member, of preprocessed features and
-        standardised mass.
-    preprocessing_ : the :class:`Preprocessing`.
-    limits_ : the :class:`~lhcflow.bumphunt.limits.Limits` of the features.
-    histories_ : of each member, one row per epoch.
+    flows_ : list of Flow
+        The trained `Flow` of each member, of preprocessed features and standardised
+        mass.
+    preprocessing_ : Preprocessing
+        The `Preprocessing`.
+    limits_ : Limits
+        The `Limits` of the features.
+    histories_ : list of History
+        Of each member, one row per epoch.
     """
 
     def __init__(
@@ -116,7 +142,8 @@ class ConditionalDensity(BaseEstimator):
 
         Parameters
         ----------
-        limits : of the features; those of X if None. With ``start`` its own are taken.
+        limits : Limits, optional
+            Of the features; those of X if None. With ``start`` its own are taken.
         """
         if self.members < 1:
             raise InputError(f"members must be >= 1, got {self.members}")

@@ -24,7 +24,8 @@ class Limits:
 
     Parameters
     ----------
-    X, m : features (n, features) and masses (n,).
+    X, m : array_like
+        Features (n, features) and masses (n,).
 
     Raises
     ------

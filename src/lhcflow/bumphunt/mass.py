@@ -19,9 +19,12 @@ class MassDensity:
 
     Parameters
     ----------
-    m : (n,) masses in TeV; those inside the region are used.
-    region : the signal region; the density is zero outside.
-    bandwidth : of the kernel, in the logit.
+    m : array_like
+        (n,) masses in TeV; those inside the region are used.
+    region : SignalRegion
+        The signal region; the density is zero outside.
+    bandwidth : float
+        Of the kernel, in the logit.
     """
 
     def __init__(self, m: ArrayLike, region: SignalRegion, bandwidth: float = 0.01) -> None:

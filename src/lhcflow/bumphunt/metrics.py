@@ -22,8 +22,10 @@ class Roc:
 
     Attributes
     ----------
-    tpr, fpr : (points,) true- and false-positive rates, not decreasing.
-    signal, background : numbers of events they come from.
+    tpr, fpr : Array
+        (points,) true- and false-positive rates, not decreasing.
+    signal, background : int
+        Numbers of events they come from.
     """
 
     tpr: Array
@@ -38,7 +40,7 @@ class Roc:
 
     @property
     def auc_error(self) -> float:
-        """Statistical error of :attr:`auc` from the spread of both samples' ranks (DeLong et al. 1988)."""
+        """Statistical error of `auc` from the spread of both samples' ranks (DeLong et al. 1988)."""
         tpr, fpr = np.append(0.0, self.tpr), np.append(0.0, self.fpr)
         # Of signal events the share of background below each, of background that of signal above.
         parts = ((np.diff(tpr), 1 - (fpr[1:] + fpr[:-1]) / 2), (np.diff(fpr), (tpr[1:] + tpr[:-1]) / 2))
@@ -62,7 +64,7 @@ class Roc:
 
     @property
     def sic_error(self) -> Array:
-        """Binomial error (points,) of :attr:`sic`, from TPR and FPR."""
+        """Binomial error (points,) of `sic`, from TPR and FPR."""
         with np.errstate(divide="ignore", invalid="ignore"):
             tpr_error = np.sqrt((1 - self.tpr) / (self.signal * self.tpr))
             return self.sic * np.sqrt(tpr_error**2 + 0.25 * self.fpr_error**2)
@@ -73,7 +75,7 @@ class Roc:
         return float(self.sic[known].max()) if known.any() else float("nan")
 
     def max_sic_error(self, max_relative_error: float = MAX_RELATIVE_ERROR) -> float:
-        """Binomial error of the SIC where :meth:`max_sic` finds it; NaN if it finds none."""
+        """Binomial error of the SIC where `max_sic` finds it; NaN if it finds none."""
         known = self.fpr_error < max_relative_error
         if not known.any():
             return float("nan")

@@ -17,10 +17,13 @@ class Preprocessing:
 
     Parameters
     ----------
-    X, m : (n, features), (n,) sample that is standardised.
-    limits : of the features, within which the densities live.
-    margin : how far beyond the limits the unit cube reaches, as a share of their distance; it keeps the
-        outermost events at a finite place.
+    X, m : Array
+        (n, features), (n,) sample that is standardised.
+    limits : Limits
+        Of the features, within which the densities live.
+    margin : float
+        How far beyond the limits the unit cube reaches, as a share of their distance; it keeps the outermost
+        events at a finite place.
     """
 
     def __init__(self, X: Array, m: Array, limits: Limits, margin: float = 1e-3) -> None:

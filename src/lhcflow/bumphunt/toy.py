@@ -33,14 +33,18 @@ class Toy:
 
     Parameters
     ----------
-    shifted : add 0.1 m to both masses, which ties them to m (the "shifted" sample of 2109.00546).
-    noise : number of further features that are standard normal and say nothing.
-    edge : add ``dR``, the distance of the jets, whose range grows with m, because the leading jet has
-        pT > 1.2 TeV: the moving kinematic edge that makes cuts sculpt the spectrum.
+    shifted : bool
+        Add 0.1 m to both masses, which ties them to m (the "shifted" sample of 2109.00546).
+    noise : int
+        Number of further features that are standard normal and say nothing.
+    edge : bool
+        Add ``dR``, the distance of the jets, whose range grows with m, because the leading jet has pT > 1.2
+        TeV: the moving kinematic edge that makes cuts sculpt the spectrum.
 
     Attributes
     ----------
-    names : of the features.
+    names : tuple of str
+        Of the features.
 
     Examples
     --------
@@ -66,8 +70,10 @@ class Toy:
 
         Parameters
         ----------
-        background, signal : numbers of events.
-        region : range of m in TeV to which they are limited; all of it if None.
+        background, signal : int
+            Numbers of events.
+        region : (float or float), optional
+            Range of m in TeV to which they are limited; all of it if None.
         """
         rng = np.random.default_rng(np.random.SeedSequence((seed, 0x707)))
         m = np.concatenate([_draw_background_mass(background, rng, region), _draw_peak(signal, rng, region)])

@@ -44,7 +44,8 @@ class ShowerFile:
 
     Attributes
     ----------
-    geometry : of the showers.
+    geometry : str or Geometry, optional
+        Of the showers.
 
     Raises
     ------
@@ -211,10 +212,14 @@ class ShowerWriter:
 
     Parameters
     ----------
-    path : the HDF5 file.
-    geometry : of the showers; its ``format`` is that of the file.
-    description : attributes of the file, such as particle and physics list.
-    compression : "gzip", "lzf" or None.
+    path : path
+        The HDF5 file.
+    geometry : Geometry
+        Of the showers; its ``format`` is that of the file.
+    description : dict of str to str, optional
+        Attributes of the file, such as particle and physics list.
+    compression : str, optional
+        "gzip", "lzf" or None.
 
     Examples
     --------
@@ -307,7 +312,7 @@ def write_showers(
     description: dict[str, str] | None = None,
     compression: str | None = "gzip",
 ) -> None:
-    """Write showers in the format of their geometry; see :class:`ShowerWriter`."""
+    """Write showers in the format of their geometry; see `ShowerWriter`."""
     if not len(showers):
         raise InputError(f"there are no showers to write to {path}")
     with ShowerWriter(path, showers.geometry, description, compression) as file:

@@ -32,7 +32,8 @@ def frechet_distance(x: ArrayLike, y: ArrayLike) -> float:
 
     Parameters
     ----------
-    x, y : samples (n, features) and (m, features).
+    x, y : array_like
+        Samples (n, features) and (m, features).
     """
     a, b = _pair(x, y)
     return _frechet(a.mean(0), _covariance(a), b.mean(0), _covariance(b))
@@ -56,11 +57,14 @@ def fpd(
 
     Parameters
     ----------
-    real, generated : samples (n, features), (m, features); 50,000 each are recommended.
-    min_samples, max_samples : the sizes. Default: those of the CaloChallenge, 10,000 and 50,000, or a fifth
-        of the smaller sample and all of it where that is less. What is drawn with replacement from few
-        events knows only their distribution: the value then keeps a bias of order 1/n.
-    batches, points, seed : see above.
+    real, generated : array_like
+        Samples (n, features), (m, features); 50,000 each are recommended.
+    min_samples, max_samples : int, optional
+        The sizes. Default: those of the CaloChallenge, 10,000 and 50,000, or a fifth of the smaller sample
+        and all of it where that is less. What is drawn with replacement from few events knows only their
+        distribution: the value then keeps a bias of order 1/n.
+    batches, points, seed : int
+        See above.
     """
     x, y = _normalised(real, generated)
     n = min(len(x), len(y))
@@ -96,9 +100,12 @@ def kpd(
 
     Parameters
     ----------
-    real, generated : samples (n, features), (m, features).
-    batch_size : default: 10,000 as in the CaloChallenge, or the size of the smaller sample if that is less.
-    batches, seed : see above.
+    real, generated : array_like
+        Samples (n, features), (m, features).
+    batch_size : int, optional
+        Default: 10,000 as in the CaloChallenge, or the size of the smaller sample if that is less.
+    batches, seed : int
+        See above.
     """
     x, y = _normalised(real, generated)
     size = min(10_000, len(x), len(y)) if batch_size is None else batch_size

@@ -31,9 +31,16 @@ class Comparison:
 
     Attributes
     ----------
-    events : numbers of events of both samples.
-    tests : the classifier tests that were made, by level.
-    separation, fpd, kpd, prdc : see the functions of these names.
+    events : (int, int)
+        Numbers of events of both samples.
+    tests : dict of {"low", "low-normalised", "high"} to ClassifierTest
+        The classifier tests that were made, by level.
+    separation : SeparationTable
+        See the functions of these names.
+    fpd, kpd : Distance
+        See the functions of these names.
+    prdc : Prdc
+        See the functions of these names.
     """
 
     events: tuple[int, int]
@@ -61,15 +68,23 @@ class Evaluation:
 
     Attributes
     ----------
-    result : generated against real.
-    floor : real against real, what a perfect generator would get; None if it was not wanted.
-    floor_note : which samples the floor is of.
-    real, generated : features of both samples.
-    outside : features with generated entries outside the range of the real ones.
-    energies : p-values (Kolmogorov-Smirnov) for the incident energies of the generated sample, and of the
-        second real one if there is one, being distributed as those of the real sample.
-    threshold : in MeV; voxels below it were set to zero in all samples.
-    seconds : wall time of each step.
+    result : Comparison
+        Generated against real.
+    floor : Comparison or None
+        Real against real, what a perfect generator would get; None if it was not wanted.
+    floor_note : str
+        Which samples the floor is of.
+    real, generated : Features
+        Features of both samples.
+    outside : tuple of Outside
+        Features with generated entries outside the range of the real ones.
+    energies : tuple of float
+        P-values (Kolmogorov-Smirnov) for the incident energies of the generated sample, and of the second
+        real one if there is one, being distributed as those of the real sample.
+    threshold : float
+        In MeV; voxels below it were set to zero in all samples.
+    seconds : dict of str to float
+        Wall time of each step.
     """
 
     result: Comparison
@@ -113,16 +128,27 @@ def evaluate(
 
     Parameters
     ----------
-    real, generated : samples in one geometry.
-    recipe : of the classifier tests; its name ("caloflow" or "calochallenge") also chooses the inputs.
-    other_real : a second real sample, independent of the first, for the floor. If None, the floor compares
-        the two halves of the first: with half as many events, a test sees less.
-    floor : whether to measure it.
-    levels, repeats : of the classifier tests.
-    threshold : in MeV; voxels below it are set to zero in all samples. The geometry's own if None.
-    seed : of everything random.
-    device : where classifiers train.
-    say : told what is being done.
+    real, generated : Showers
+        Samples in one geometry.
+    recipe : Recipe
+        Of the classifier tests; its name ("caloflow" or "calochallenge") also chooses the inputs.
+    other_real : Showers, optional
+        A second real sample, independent of the first, for the floor. If None, the floor compares the two
+        halves of the first: with half as many events, a test sees less.
+    floor : bool
+        Whether to measure it.
+    levels : sequence of {"low", "low-normalised", "high"}
+        Of the classifier tests.
+    repeats : int
+        Of the classifier tests.
+    threshold : float, optional
+        In MeV; voxels below it are set to zero in all samples. The geometry's own if None.
+    seed : int
+        Of everything random.
+    device : str, optional
+        Where classifiers train.
+    say : callable
+        Told what is being done.
 
     Raises
     ------

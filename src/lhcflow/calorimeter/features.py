@@ -21,15 +21,20 @@ _CHUNK = 4_000_000
 
 @dataclass(frozen=True)
 class Feature:
-    """What a column of :class:`Features` is.
+    """What a column of `Features` is.
 
     Attributes
     ----------
-    name : such as "E_0" or "width_eta_12"; the number is the layer's id.
-    group : name without the layer; features of a group are of one kind.
-    symbol : in TeX.
-    unit : "" if it has none.
-    layer : id of the layer, None for the whole shower.
+    name : str
+        Such as "E_0" or "width_eta_12"; the number is the layer's id.
+    group : str
+        Name without the layer; features of a group are of one kind.
+    symbol : str
+        In TeX.
+    unit : str
+        "" if it has none.
+    layer : int or None
+        Id of the layer, None for the whole shower.
     """
 
     name: str
@@ -81,7 +86,7 @@ class LayerMoments:
 
 
 def layer_moments(showers: Showers) -> LayerMoments:
-    """Energies, centres, widths and occupancy of every layer; see :class:`LayerMoments`.
+    """Energies, centres, widths and occupancy of every layer; see `LayerMoments`.
 
     A layer without energy has centre and width 0.
     """
@@ -114,7 +119,7 @@ def layer_moments(showers: Showers) -> LayerMoments:
 
 
 def features(showers: Showers) -> Features:
-    """The set that belongs to the showers' format: :func:`calogan_features` or those of the CaloChallenge."""
+    """The set that belongs to the showers' format: `calogan_features` or those of the CaloChallenge."""
     calogan = showers.geometry.format == "calogan"
     return calogan_features(showers) if calogan else calochallenge_features(showers)
 

@@ -64,7 +64,7 @@ _KNOWN: dict[str, Callable[[], Geometry]] = {
 }
 
 GEOMETRIES = tuple(_KNOWN)
-"""Names for :func:`geometry`."""
+"""Names for `geometry`."""
 
 
 @cache
@@ -77,10 +77,12 @@ def geometry(name: str | os.PathLike[str] | Geometry, particle: str | None = Non
 
     Parameters
     ----------
-    name : "calogan" (504 voxels), "ds1-photons" (368), "ds1-pions" (533), "ds2" (6480), "ds3" (40500), the
-        path of an ``.xml`` file, or a geometry, which is returned. A file with the layers of a known
-        geometry is that geometry, with its name and threshold.
-    particle : of an XML file that holds several.
+    name : path or Geometry
+        "calogan" (504 voxels), "ds1-photons" (368), "ds1-pions" (533), "ds2" (6480), "ds3" (40500), the path
+        of an ``.xml`` file, or a geometry, which is returned. A file with the layers of a known geometry is
+        that geometry, with its name and threshold.
+    particle : str, optional
+        Of an XML file that holds several.
 
     Raises
     ------

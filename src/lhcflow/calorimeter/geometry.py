@@ -27,11 +27,14 @@ class Layer:
 
     Attributes
     ----------
-    id : number of the layer in the detector.
+    id : int
+        Number of the layer in the detector.
     edges : bin edges of the two axes of the layer's array, slow axis first. Polar: ``alpha`` in rad
         (from -pi to pi) and ``r`` in mm. Cartesian: ``phi`` and ``eta`` in mm.
-    polar : whether the cells are sectors of rings.
-    start : index of the layer's first voxel in the flat array of all voxels.
+    polar : bool
+        Whether the cells are sectors of rings.
+    start : int
+        Index of the layer's first voxel in the flat array of all voxels.
     """
 
     id: int
@@ -88,11 +91,15 @@ class Geometry:
 
     Attributes
     ----------
-    name : such as "calogan" or "ds1-photons".
-    layers : in the order of depth; their voxels stand one after the other in flat arrays.
-    format : of the files: "calogan" (`layer_0`, ..., incident energy in GeV) or "calochallenge"
-        (`showers`, incident energy in MeV).
-    threshold : energy in MeV below which a voxel counts as empty in the metrics.
+    name : str
+        Such as "calogan" or "ds1-photons".
+    layers : tuple of Layer
+        In the order of depth; their voxels stand one after the other in flat arrays.
+    format : {"calogan", "calochallenge"}
+        Of the files: "calogan" (`layer_0`, ..., incident energy in GeV) or "calochallenge" (`showers`,
+        incident energy in MeV).
+    threshold : float
+        Energy in MeV below which a voxel counts as empty in the metrics.
     """
 
     name: str
@@ -153,10 +160,14 @@ def read_xml(
 
     Parameters
     ----------
-    path : the file.
-    particle : name of the ``Bin`` to take; may be left out if there is one only.
-    threshold : see :class:`Geometry`.
-    name : of the geometry; the file's if None.
+    path : path
+        The file.
+    particle : str, optional
+        Name of the ``Bin`` to take; may be left out if there is one only.
+    threshold : float
+        See `Geometry`.
+    name : str, optional
+        Of the geometry; the file's if None.
 
     Raises
     ------

@@ -28,9 +28,12 @@ class VoxelInputs:
 
     Parameters
     ----------
-    showers : the sample; it is not copied.
-    normalised : whether voxels are divided by their layer's energy.
-    protocol : "caloflow" or "calochallenge".
+    showers : Showers
+        The sample; it is not copied.
+    normalised : bool
+        Whether voxels are divided by their layer's energy.
+    protocol : str
+        "caloflow" or "calochallenge".
     """
 
     def __init__(self, showers: Showers, normalised: bool, protocol: str) -> None:
@@ -108,9 +111,12 @@ def classifier_inputs(showers: Showers, level: Level, protocol: str) -> VoxelInp
 
     Parameters
     ----------
-    showers : voxels below the readout threshold already set to zero.
-    level : "low" (voxels), "low-normalised" (voxels over their layer's energy) or "high" (features).
-    protocol : "caloflow" or "calochallenge"; the high level is the same in both.
+    showers : Showers
+        Voxels below the readout threshold already set to zero.
+    level : {"low", "low-normalised", "high"}
+        "low" (voxels), "low-normalised" (voxels over their layer's energy) or "high" (features).
+    protocol : str
+        "caloflow" or "calochallenge"; the high level is the same in both.
     """
     if level == "high":
         return high_level_inputs(showers)

@@ -1,4 +1,4 @@
-"""Everything that compares generated with real showers: :func:`evaluate` for all of it, and its parts."""
+"""Everything that compares generated with real showers: `evaluate` for all of it, and its parts."""
 
 from .distances import Distance, fpd, frechet_distance, kpd
 from .evaluation import Comparison, Evaluation, evaluate

@@ -20,9 +20,12 @@ class Neighbour:
 
     Attributes
     ----------
-    energy : the wanted incident energy in GeV.
-    real, generated : their numbers.
-    distance : Euclidean, of the voxels in MeV.
+    energy : float
+        The wanted incident energy in GeV.
+    real, generated : int
+        Their numbers.
+    distance : float
+        Euclidean, of the voxels in MeV.
     """
 
     energy: float

@@ -44,11 +44,14 @@ def prdc(
 
     Parameters
     ----------
-    real, generated : (n, dim) and (m, dim).
-    neighbours : 5 in the CaloChallenge.
-    samples : at most so many events of each sample, drawn at random; None for all. The cost grows with
-        the square.
-    seed : of that choice.
+    real, generated : array_like
+        (n, dim) and (m, dim).
+    neighbours : int
+        5 in the CaloChallenge.
+    samples : int, optional
+        At most so many events of each sample, drawn at random; None for all. The cost grows with the square.
+    seed : int
+        Of that choice.
     """
     x, y = _checked(real, generated, neighbours)
     rng = np.random.default_rng(np.random.SeedSequence((seed, 0xD15)))

@@ -39,9 +39,11 @@ def separation_power(real: ArrayLike, generated: ArrayLike, edges: ArrayLike) ->
 
     Parameters
     ----------
-    real, generated : values (n,) and (m,).
-    edges : bin edges (bins + 1,). The result depends on them, and grows with the number of bins over the
-        number of entries: state both.
+    real, generated : array_like
+        Values (n,) and (m,).
+    edges : array_like
+        Bin edges (bins + 1,). The result depends on them, and grows with the number of bins over the number
+        of entries: state both.
 
     Examples
     --------

@@ -21,11 +21,15 @@ class Showers:
 
     Attributes
     ----------
-    geometry : of the voxels.
-    energy : incident energies (n,), in the unit of the geometry's file format: GeV for CaloGAN, MeV for
+    geometry : Geometry
+        Of the voxels.
+    energy : Array
+        Incident energies (n,), in the unit of the geometry's file format: GeV for CaloGAN, MeV for
         CaloChallenge.
-    voxels : deposited energies (n, voxels) in MeV, layer by layer (``geometry.slices``).
-    overflow : energies (n, layers) in MeV that left the sides of each layer, where the file has them.
+    voxels : Array
+        Deposited energies (n, voxels) in MeV, layer by layer (``geometry.slices``).
+    overflow : Array or None
+        Energies (n, layers) in MeV that left the sides of each layer, where the file has them.
 
     Raises
     ------

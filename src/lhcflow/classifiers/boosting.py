@@ -17,17 +17,31 @@ class TreeEnsemble(Ensemble):
 
     Parameters
     ----------
-    members : number of classifiers.
-    max_iter, learning_rate, max_leaf_nodes, min_samples_leaf, l2_regularization, max_bins : of each;
-        see scikit-learn.
-    validation_fraction : share of the events that decides when to stop.
-    patience : iterations without a better loss after which a member stops.
-    seed : of the splits.
+    members : int
+        Number of classifiers.
+    max_iter : int
+        Of each; see scikit-learn.
+    learning_rate : float
+        Of each; see scikit-learn.
+    max_leaf_nodes, min_samples_leaf : int
+        Of each; see scikit-learn.
+    l2_regularization : float
+        Of each; see scikit-learn.
+    max_bins : int
+        Of each; see scikit-learn.
+    validation_fraction : float
+        Share of the events that decides when to stop.
+    patience : int
+        Iterations without a better loss after which a member stops.
+    seed : int
+        Of the splits.
 
     Attributes
     ----------
-    n_iter_ : most iterations that a member made.
-    thresholds_ : for each feature its quantiles, at which trees may split.
+    n_iter_ : int
+        Most iterations that a member made.
+    thresholds_ : list of ndarray
+        For each feature its quantiles, at which trees may split.
 
     Examples
     --------

@@ -22,7 +22,8 @@ def auc(score: ArrayLike, label: ArrayLike) -> float:
 
     Parameters
     ----------
-    score, label : (n,); labels 0 or 1, both present.
+    score, label : array_like
+        (n,); labels 0 or 1, both present.
 
     Examples
     --------
@@ -87,8 +88,10 @@ class Calibration:
 
     Attributes
     ----------
-    intercept, slope : log odds are ``intercept + slope * logit(score)``.
-    low, high : logits of the lowest and the highest score of the calibration; beyond them odds are constant.
+    intercept, slope : float
+        Log odds are ``intercept + slope * logit(score)``.
+    low, high : float
+        Logits of the lowest and the highest score of the calibration; beyond them odds are constant.
     """
 
     intercept: float
@@ -104,7 +107,7 @@ class Calibration:
     def odds(self, score: ArrayLike) -> Array:
         """Odds (n,) of 1 against 0, finite and smooth, as weights have to be.
 
-        Not those of :meth:`probability`: isotonic regression ends in blocks of a few events of one class,
+        Not those of `probability`: isotonic regression ends in blocks of a few events of one class,
         whose odds are off by any factor, and a few such weights spoil a sample.
         """
         x = np.clip(_logit(np.asarray(score, float)), self.low, self.high)

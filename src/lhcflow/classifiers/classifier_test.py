@@ -53,13 +53,21 @@ class Recipe:
 
     Attributes
     ----------
-    name : of the recipe.
-    hidden : widths of the hidden layers, with leaky ReLU after each.
-    learning_rate, batch_size, epochs : of Adam, without schedule.
-    split : shares of events that train, that choose the epoch (highest accuracy) and calibrate, and that
-        give the result.
-    patience : stop after so many epochs without a higher accuracy; None trains all epochs.
-    mixed : let the training's matrix products take bfloat16 on CPUs that have instructions for it, where they
+    name : str
+        Of the recipe.
+    hidden : tuple of int
+        Widths of the hidden layers, with leaky ReLU after each.
+    learning_rate : float
+        Of Adam, without schedule.
+    batch_size, epochs : int
+        Of Adam, without schedule.
+    split : (float, float, float)
+        Shares of events that train, that choose the epoch (highest accuracy) and calibrate, and that give the
+        result.
+    patience : int or None
+        Stop after so many epochs without a higher accuracy; None trains all epochs.
+    mixed : bool
+        Let the training's matrix products take bfloat16 on CPUs that have instructions for it, where they
         take less than half of the time. Weights, scores and results are float32 all the same.
     """
 
@@ -85,19 +93,28 @@ CALOCHALLENGE = Recipe("calochallenge", (2048, 2048, 2048), 2e-4, 1000, 50)
 
 @dataclass(frozen=True)
 class ClassifierTest:
-    """Result of :func:`classifier_test`; arrays have one entry per repeat.
+    """Result of `classifier_test`; arrays have one entry per repeat.
 
     Attributes
     ----------
-    auc : areas under the ROC curve, of calibrated probabilities.
-    jsd : Jensen-Shannon divergences in bits; see :func:`~lhcflow.classifiers.jensen_shannon`.
-    auc_error, jsd_error : their standard errors from the finite number of events that give the result.
-    raw_auc : areas before calibration, which ties some scores.
-    accuracy : of calibrated probabilities at 1/2.
-    epochs : the epoch that was taken.
-    events : per class, in training, calibration and result.
-    calibration : curve of the last repeat, on the events of the result.
-    roc : false and true positive rates (2, k) of the last repeat.
+    auc : Array
+        Areas under the ROC curve, of calibrated probabilities.
+    jsd : Array
+        Jensen-Shannon divergences in bits; see `jensen_shannon`.
+    auc_error, jsd_error : Array
+        Their standard errors from the finite number of events that give the result.
+    raw_auc : Array
+        Areas before calibration, which ties some scores.
+    accuracy : Array
+        Of calibrated probabilities at 1/2.
+    epochs : ndarray
+        The epoch that was taken.
+    events : (int, int, int)
+        Per class, in training, calibration and result.
+    calibration : Reliability
+        Curve of the last repeat, on the events of the result.
+    roc : Array
+        False and true positive rates (2, k) of the last repeat.
     """
 
     recipe: Recipe
@@ -146,9 +163,12 @@ class Classifier:
 
     Attributes
     ----------
-    model : the network, inputs (n, dim) to log-odds (n,).
-    calibration : of its scores.
-    history : of its training.
+    model : nn.Module
+        The network, inputs (n, dim) to log-odds (n,).
+    calibration : Calibration
+        Of its scores.
+    history : History
+        Of its training.
     """
 
     def __init__(self, model: nn.Module, calibration: Calibration, history: History) -> None:
@@ -200,9 +220,11 @@ def train_classifier(
 
     Parameters
     ----------
-    real, generated : the two samples: arrays (n, dim), or :class:`Rows`.
-    train, choose : numbers of the real and of the generated events that train, and of those that choose
-        the epoch and calibrate.
+    real, generated : Sample
+        The two samples: arrays (n, dim), or `Rows`.
+    train, choose : (Tensor, Tensor)
+        Numbers of the real and of the generated events that train, and of those that choose the epoch and
+        calibrate.
     """
     pair = _Pair(as_rows(real), as_rows(generated))
     model = network(pair.dim, recipe.hidden, seed)
@@ -243,17 +265,23 @@ def classifier_test(
 
     Parameters
     ----------
-    real, generated : arrays (n, dim), or :class:`Rows`. Of the larger sample a random part of the size of
-        the smaller is used, so that the classes are balanced.
-    recipe : network, training and split.
-    repeats : trainings, each with its own split and initial weights.
-    seed : of splits, weights and order.
-    device : where to train.
+    real, generated : Sample
+        Arrays (n, dim), or `Rows`. Of the larger sample a random part of the size of the smaller is
+        used, so that the classes are balanced.
+    recipe : Recipe
+        Network, training and split.
+    repeats : int
+        Trainings, each with its own split and initial weights.
+    seed : int
+        Of splits, weights and order.
+    device : str, optional
+        Where to train.
 
     Returns
     -------
-    An AUC of 1/2 means that the network sees no difference. With few events that says little: compare with
-    the test of real events against other real events of the same number.
+    ClassifierTest
+        An AUC of 1/2 means that the network sees no difference. With few events that says little: compare
+        with the test of real events against other real events of the same number.
 
     Raises
     ------

@@ -27,8 +27,10 @@ class Ensemble(ClassifierMixin, BaseEstimator):
 
     Attributes
     ----------
-    classes_ : (2,) the two classes in order; the second is the "signal".
-    n_features_in_ : number of features seen in :meth:`fit`.
+    classes_ : ndarray
+        (2,) the two classes in order; the second is the "signal".
+    n_features_in_ : int
+        Number of features seen in `fit`.
     """
 
     def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Ensemble:

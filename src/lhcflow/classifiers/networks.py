@@ -24,10 +24,12 @@ class BatchedMLP(nn.Module):
 
     Parameters
     ----------
-    members, features : numbers of networks and of inputs.
-    hidden : widths of the hidden layers.
-    generator : of the initial weights, which are torch's for a linear layer: uniform within
-        1/sqrt(inputs).
+    members, features : int
+        Numbers of networks and of inputs.
+    hidden : sequence of int
+        Widths of the hidden layers.
+    generator : torch.Generator, optional
+        Of the initial weights, which are torch's for a linear layer: uniform within 1/sqrt(inputs).
     """
 
     def __init__(
@@ -64,14 +66,22 @@ class NetworkEnsemble(Ensemble):
 
     Parameters
     ----------
-    members : number of networks.
-    hidden : widths of the hidden layers.
-    epochs, batch_size, learning_rate : of the training.
-    best : number of best epochs whose predictions are averaged.
-    validation_fraction : share of the events that chooses the epochs.
-    seed : of everything random.
-    device : where to train; "auto" for a GPU if there is one, None for the CPU. Trained networks are on the
-        CPU.
+    members : int
+        Number of networks.
+    hidden : sequence of int
+        Widths of the hidden layers.
+    epochs, batch_size : int
+        Of the training.
+    learning_rate : float
+        Of the training.
+    best : int
+        Number of best epochs whose predictions are averaged.
+    validation_fraction : float
+        Share of the events that chooses the epochs.
+    seed : int
+        Of everything random.
+    device : str, optional
+        Where to train; "auto" for a GPU if there is one, None for the CPU. Trained networks are on the CPU.
     """
 
     def __init__(

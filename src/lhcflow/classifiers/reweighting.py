@@ -22,8 +22,10 @@ class Reweighting:
 
     Attributes
     ----------
-    weights : (n,), with mean 1.
-    effective_sample_size : ``(sum w)^2 / sum w^2``: so many unweighted events are worth as much.
+    weights : Array
+        (n,), with mean 1.
+    effective_sample_size : float
+        ``(sum w)^2 / sum w^2``: so many unweighted events are worth as much.
     """
 
     weights: Array
@@ -76,13 +78,20 @@ def reweight(
 
     Parameters
     ----------
-    real, generated : arrays (n, dim), or :class:`~lhcflow.classifiers.Rows`; they may differ in size.
-    recipe, seed, device : as for :func:`~lhcflow.classifiers.classifier_test`.
-    folds : at least 2.
+    real, generated : Sample
+        Arrays (n, dim), or `Rows`; they may differ in size.
+    recipe : Recipe
+        As for `classifier_test`.
+    seed : int
+        As for `classifier_test`.
+    device : str, optional
+        As for `classifier_test`.
+    folds : int
+        At least 2.
 
     Notes
     -----
-    Odds are smooth in the score (:meth:`~lhcflow.classifiers.Calibration.odds`) and never infinite. Where
+    Odds are smooth in the score (`odds`) and never infinite. Where
     real events lie and generated ones never do, no weight can help.
     """
     a, b = as_rows(real), as_rows(generated)

@@ -61,7 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     Parameters
     ----------
-    arguments : those of the process if None.
+    arguments : sequence of str, optional
+        Those of the process if None.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given

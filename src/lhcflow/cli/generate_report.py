@@ -51,9 +51,12 @@ def report_events(
 
     Parameters
     ----------
-    comparisons : per phase-space map its name, the generators and what they found; the first made the events.
-    warnings : shown on top.
-    lhe : the file of events; the distributions are those of what stands in it.
+    comparisons : sequence of Comparison
+        Per phase-space map its name, the generators and what they found; the first made the events.
+    warnings : sequence of str
+        Shown on top.
+    lhe : path
+        The file of events; the distributions are those of what stands in it.
     """
     _, (main, *_), _ = comparisons[0]
     f = main.cross_section

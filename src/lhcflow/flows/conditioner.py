@@ -34,6 +34,8 @@ class Conditioner(nn.Module):
         Add the input of each hidden layer after the first to its output (1512.03385, with one layer per
         block); needs hidden layers of equal width.
 
+    Notes
+    -----
     With neither features nor context the outputs are free constants.
     """
 

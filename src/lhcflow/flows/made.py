@@ -88,6 +88,8 @@ class MADE(nn.Module):
         The dimension that each input feature comes from, where dimensions have several features (cosine and
         sine of an angle); 0, 1, 2, ... if None.
 
+    Notes
+    -----
     The last layer starts at zero. The degrees begin at 0 where there is a context (or D = 1), so that
     the first dimension depends on the context too.
 

@@ -40,8 +40,10 @@ class Choice:
 
     Parameters
     ----------
-    task : what is left to do.
-    spread : sd/I per call of VEGAS+ in an iteration of ``size`` calls.
+    task : Task
+        What is left to do.
+    spread : float
+        Sd/I per call of VEGAS+ in an iteration of ``size`` calls.
     """
 
     def __init__(self, task: Task, spread: float, size: int) -> None:

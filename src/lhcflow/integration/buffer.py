@@ -20,8 +20,10 @@ class SampleBuffer:
 
     Attributes
     ----------
-    x : (n, dim) points.
-    log_f : (n,) logarithm of the absolute value of the integrand, -inf where it vanishes.
+    x : ndarray, shape (n, dim)
+        (n, dim) points.
+    log_f : ndarray, shape (n,)
+        (n,) logarithm of the absolute value of the integrand, -inf where it vanishes.
     """
 
     def __init__(self, dim: int) -> None:

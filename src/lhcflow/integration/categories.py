@@ -19,9 +19,11 @@ class Categories:
 
     Parameters
     ----------
-    shares : (k,) lengths, with sum 1; 0 closes a category.
-    labels : (k, m) the category as values of m discrete variables, such as channel and subprocess, from 0 on;
-        by default its number.
+    shares : ndarray
+        (k,) lengths, with sum 1; 0 closes a category.
+    labels : ndarray, optional
+        (k, m) the category as values of m discrete variables, such as channel and subprocess, from 0 on; by
+        default its number.
 
     Examples
     --------
@@ -61,7 +63,7 @@ class Categories:
         return self._ends[number] - self.shares[number] * (1 - r)
 
     def inside(self, first: np.ndarray, number: np.ndarray) -> Float[np.ndarray, " n"]:
-        """The inverse of :meth:`place`: where along its interval each point lies."""
+        """The inverse of `place`: where along its interval each point lies."""
         return np.clip(1 - (self._ends[number] - first) / self.shares[number], EDGE, 1 - EDGE)
 
 
@@ -85,9 +87,12 @@ def for_unweighting(
 
     Parameters
     ----------
-    number, weights : (n,) categories and weights of points drawn with
-    probability : (k,).
-    share : of the integral that overweight points may carry.
+    number, weights : ndarray
+        (n,) categories and weights of points drawn with
+    probability : ndarray
+        (k,).
+    share : float
+        Of the integral that overweight points may carry.
     """
     size = len(probability)
     w = np.abs(weights)

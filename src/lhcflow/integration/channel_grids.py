@@ -25,9 +25,12 @@ class ChannelGrids(Proposal):
 
     Parameters
     ----------
-    categories : of the first coordinate.
-    probability : (k,) of the categories, with sum 1.
-    edges : (k, dim - 1, bins + 1) edges of the grids.
+    categories : Categories
+        Of the first coordinate.
+    probability : ndarray
+        (k,) of the categories, with sum 1.
+    edges : ndarray
+        (k, dim - 1, bins + 1) edges of the grids.
     """
 
     def __init__(self, categories: Categories, probability: np.ndarray, edges: np.ndarray) -> None:
@@ -70,7 +73,7 @@ class ChannelGrids(Proposal):
     def inverse(
         self, x: Float[np.ndarray, "n d"], number: Integer[np.ndarray, " n"]
     ) -> tuple[Float[np.ndarray, "n d"], Float[np.ndarray, " n"]]:
-        """The inverse of :meth:`map`: ``y`` (n, d) and the density |dy/dx| (n,)."""
+        """The inverse of `map`: ``y`` (n, d) and the density |dy/dx| (n,)."""
         return self._each(VegasMap.inverse, x, number)
 
     def _each(
@@ -112,10 +115,13 @@ class ChannelGrids(Proposal):
 
         Parameters
         ----------
-        x, weights : (n, dim), (n,) points and f / density.
-        alpha : damping of the grids, as in :class:`VegasMap`.
-        pooled : one histogram for all categories with the same last label (the channel), whose grids must
-            be equal; otherwise each category has its own, averaged with an even one of 500 points.
+        x, weights : ndarray
+            (n, dim), (n,) points and f / density.
+        alpha : float
+            Damping of the grids, as in `VegasMap`.
+        pooled : bool
+            One histogram for all categories with the same last label (the channel), whose grids must be
+            equal; otherwise each category has its own, averaged with an even one of 500 points.
         """
         largest = np.abs(weights).max(initial=0.0)
         if not largest > 0:  # nothing to adapt to
@@ -187,12 +193,18 @@ def adapted_grids(
 
     Parameters
     ----------
-    f : the integrand's driving component.
-    grids : to start with.
-    calls : evaluations of all iterations together.
-    rng : random numbers.
-    pooled, own : number of iterations of either kind.
-    buffer : takes the points, if there is one.
+    f : callable
+        The integrand's driving component.
+    grids : ChannelGrids
+        To start with.
+    calls : int
+        Evaluations of all iterations together.
+    rng : np.random.Generator
+        Random numbers.
+    pooled, own : int
+        Number of iterations of either kind.
+    buffer : SampleBuffer, optional
+        Takes the points, if there is one.
     """
     sizes = np.diff(np.arange(pooled + own + 1) * calls // (pooled + own))
     for i, size in enumerate(sizes.tolist()):

@@ -109,6 +109,7 @@ DIVERGENCES: dict[str, Divergence] = {
     "chernoff": chernoff,
     "product": product,
 }
+"""The divergences by name."""
 
 
 def divergence_named(name: str | Divergence, **parameters: float) -> Divergence:
@@ -116,8 +117,10 @@ def divergence_named(name: str | Divergence, **parameters: float) -> Divergence:
 
     Parameters
     ----------
-    name : one of :data:`DIVERGENCES`, a sum of them, or a function, which is returned as it is.
-    parameters : ``alpha`` for "chernoff", ``alpha`` and ``beta`` for "product".
+    name : str or Divergence
+        One of `DIVERGENCES`, a sum of them, or a function, which is returned as it is.
+    parameters : float
+        ``alpha`` for "chernoff", ``alpha`` and ``beta`` for "product".
 
     Raises
     ------

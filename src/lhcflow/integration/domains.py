@@ -23,7 +23,7 @@ class Domain(Protocol):
         ...
 
     def leave(self, y: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n d"]:
-        """The inverse of :meth:`enter`, kept inside the open cube."""
+        """The inverse of `enter`, kept inside the open cube."""
         ...
 
     def log_slope(self, y: Float[np.ndarray, "n d"]) -> Float[np.ndarray, " n"]:

@@ -34,26 +34,40 @@ class Integrand:
 
     Parameters
     ----------
-    function : of points (n, dim) in float64, with values (n,) or (n, m). A torch function of a tensor if
-        ``torch`` is set; a function of one point (dim,) if ``batch`` is False.
-    dim : number of dimensions.
-    torch : hand over and take back torch tensors (float64, on the CPU, without gradients).
-    batch : False if the function takes one point at a time.
-    workers : processes that share the work; 1 is this process. The function must be picklable, that is
-        importable by name; lambdas need the package cloudpickle.
-    client : a ``dask.distributed.Client`` that does the work instead.
-    chunk : points per call of the function.
-    nonfinite : what to do with NaN and infinity: ``"zero"`` counts them (see :attr:`nonfinite_count`), warns
-        once and takes them as 0; ``"raise"`` raises RunError.
+    function : Function
+        Of points (n, dim) in float64, with values (n,) or (n, m). A torch function of a tensor if ``torch``
+        is set; a function of one point (dim,) if ``batch`` is False.
+    dim : int
+        Number of dimensions.
+    torch : bool
+        Hand over and take back torch tensors (float64, on the CPU, without gradients).
+    batch : bool
+        False if the function takes one point at a time.
+    workers : int
+        Processes that share the work; 1 is this process. The function must be picklable, that is importable
+        by name; lambdas need the package cloudpickle.
+    client : object
+        A ``dask.distributed.Client`` that does the work instead.
+    chunk : int
+        Points per call of the function.
+    nonfinite : {"zero", "raise"}
+        What to do with NaN and infinity: ``"zero"`` counts them (see `nonfinite_count`), warns once and
+        takes them as 0; ``"raise"`` raises RunError.
 
     Attributes
     ----------
-    calls : points evaluated so far.
-    nonfinite_count : points with a value that was not finite.
-    components : m, or None before the first call and for values of shape (n,).
-    largest : (m,) largest absolute value of each component since `start`; None before the first call.
-    driver : the component that drives adaptations: the first that was not zero at all points since `start`.
-    journal : where values are recorded and found again, while an integration with checkpoints runs.
+    calls : int
+        Points evaluated so far.
+    nonfinite_count : int
+        Points with a value that was not finite.
+    components : int or None
+        m, or None before the first call and for values of shape (n,).
+    largest : ndarray or None
+        (m,) largest absolute value of each component since `start`; None before the first call.
+    driver : int
+        The component that drives adaptations: the first that was not zero at all points since `start`.
+    journal : Journal or None
+        Where values are recorded and found again, while an integration with checkpoints runs.
 
     Raises
     ------

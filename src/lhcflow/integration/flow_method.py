@@ -37,18 +37,23 @@ def integrate_flow(task: Task) -> Result:
 
 
 class Flowing:
-    """A task on its way through the method "flow": :meth:`train`, then :meth:`estimate`.
+    """A task on its way through the method "flow": `train`, then `estimate`.
 
     Parameters
     ----------
-    task : what is to be integrated.
-    pilot : its evaluations start the training; they count as a part of its calls.
+    task : Task
+        What is to be integrated.
+    pilot : Pilot
+        Its evaluations start the training; they count as a part of its calls.
 
     Attributes
     ----------
-    training : the flow's.
-    estimates : independent of the training, one per iteration.
-    seconds : wall-clock time of the training.
+    training : Training
+        The flow's.
+    estimates : list of Estimate
+        Independent of the training, one per iteration.
+    seconds : float
+        Wall-clock time of the training.
     """
 
     def __init__(self, task: Task, pilot: Pilot) -> None:

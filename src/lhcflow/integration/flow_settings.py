@@ -20,33 +20,60 @@ class FlowSettings:
 
     Attributes
     ----------
-    layers, hidden, bins, bound : of the rational-quadratic coupling flow. ``bins`` None takes 16 up to three
-        dimensions and 10 beyond; ``hidden`` may be one width for a single hidden layer.
-    domain : "real", with a learnable rotation in front of every second layer; or "unit", which has no
-        rotations and follows densities better that end at the edges of the cube without vanishing there.
-    divergence : name, or sum of names, see :mod:`lhcflow.integration.divergences`.
-    share, most : of the calls, but at most so many or a twentieth of them, go into the training; the rest
-        make the estimate.
-    stages : batches of points in which the training calls are spent, after the first.
-    growth : calls of the last stage over those of the second; they grow by equal factors. Above 1, early
-        stages, whose points are spread widely, are short.
-    first : share of the training calls that are drawn before the flow knows anything.
-    effective : share of effective points that the temperature keeps in the buffer.
-    steps : optimiser steps in each stage, and four times as many in the last one; more with more than
-        200,000 points. None takes 150 up to eight dimensions and 300 beyond.
-    batch : points per step; a pair goes from its first to its second number by equal factors from stage to
-        stage.
-    rate : the largest learning rate of Adam.
-    defensive : share of the sampler's points that come from the flow as it was half-way through the training,
-        when the target was broader: it bounds the largest weights. The integral does without.
-    zeros : fit to the points at which the integrand vanishes, too. The flow then ends sharply at edges, which
+    layers : int
+        Of the rational-quadratic coupling flow. ``bins`` None takes 16 up to three dimensions and 10 beyond;
+        ``hidden`` may be one width for a single hidden layer.
+    hidden : tuple of int
+        Of the rational-quadratic coupling flow. ``bins`` None takes 16 up to three dimensions and 10 beyond;
+        ``hidden`` may be one width for a single hidden layer.
+    bins : int or None
+        Of the rational-quadratic coupling flow. ``bins`` None takes 16 up to three dimensions and 10 beyond;
+        ``hidden`` may be one width for a single hidden layer.
+    bound : float
+        Of the rational-quadratic coupling flow. ``bins`` None takes 16 up to three dimensions and 10 beyond;
+        ``hidden`` may be one width for a single hidden layer.
+    domain : {"real", "unit"}
+        "real", with a learnable rotation in front of every second layer; or "unit", which has no rotations
+        and follows densities better that end at the edges of the cube without vanishing there.
+    divergence : str or Divergence
+        Name, or sum of names, see `lhcflow.integration.divergences`.
+    share : float
+        Of the calls, but at most so many or a twentieth of them, go into the training; the rest make the
+        estimate.
+    most : int
+        Of the calls, but at most so many or a twentieth of them, go into the training; the rest make the
+        estimate.
+    stages : int
+        Batches of points in which the training calls are spent, after the first.
+    growth : float
+        Calls of the last stage over those of the second; they grow by equal factors. Above 1, early stages,
+        whose points are spread widely, are short.
+    first : float
+        Share of the training calls that are drawn before the flow knows anything.
+    effective : float
+        Share of effective points that the temperature keeps in the buffer.
+    steps : int or None
+        Optimiser steps in each stage, and four times as many in the last one; more with more than 200,000
+        points. None takes 150 up to eight dimensions and 300 beyond.
+    batch : int or (int, int)
+        Points per step; a pair goes from its first to its second number by equal factors from stage to stage.
+    rate : float
+        The largest learning rate of Adam.
+    defensive : float
+        Share of the sampler's points that come from the flow as it was half-way through the training, when
+        the target was broader: it bounds the largest weights. The integral does without.
+    zeros : bool
+        Fit to the points at which the integrand vanishes, too. The flow then ends sharply at edges, which
         helps the integral, but is also too low on their inner side, where the largest weights come from:
         without them events are unweighted more efficiently.
-    clip : largest norm of a gradient.
-    device : where the flow is fitted: "cpu", "cuda", or "auto" for a GPU if there is one. Points are drawn
-        and weighed on the CPU in any case.
-    decay : of the moving average of the weights over the steps of a stage, which keeps the flow from
-        fitting single points: what the largest weights, and so unweighting, suffer from.
+    clip : float
+        Largest norm of a gradient.
+    device : str
+        Where the flow is fitted: "cpu", "cuda", or "auto" for a GPU if there is one. Points are drawn and
+        weighed on the CPU in any case.
+    decay : float
+        Of the moving average of the weights over the steps of a stage, which keeps the flow from fitting
+        single points: what the largest weights, and so unweighting, suffer from.
     """
 
     layers: int = 6

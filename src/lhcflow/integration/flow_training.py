@@ -4,7 +4,7 @@ Stage t draws points from the flow as it is, adds them to the buffer, and fits t
 with beta_t as large as the buffer allows: weights ``|f|^beta / Q`` must keep an effective share of all
 points (annealed importance sampling, Neal 1998; tempering with flows, 2208.01893). At small beta the target
 is broad and every mode within reach, so modes are found together and not one at the others' cost. The loss
-is a divergence in the flat form of :mod:`.divergences`, on minibatches that favour points of large weight.
+is a divergence in the flat form of `divergences`, on minibatches that favour points of large weight.
 """
 
 from __future__ import annotations
@@ -52,12 +52,17 @@ class Stage:
 
     Attributes
     ----------
-    calls : evaluations so far.
-    beta : temperature the flow was fitted at.
-    effective : effective share of the buffer at this beta.
-    loss : mean divergence in the last tenth of the steps.
-    spread : sd/I per point of the flow before this stage's fit, from this stage's own points (infinite
-        for the first stage).
+    calls : int
+        Evaluations so far.
+    beta : float
+        Temperature the flow was fitted at.
+    effective : float
+        Effective share of the buffer at this beta.
+    loss : float
+        Mean divergence in the last tenth of the steps.
+    spread : float
+        Sd/I per point of the flow before this stage's fit, from this stage's own points (infinite for the
+        first stage).
     """
 
     calls: int
@@ -69,14 +74,18 @@ class Stage:
 
 @dataclass
 class Training:
-    """A training that goes on stage by stage: :meth:`start`, then :meth:`stage` until ``calls`` are spent.
+    """A training that goes on stage by stage: `start`, then `stage` until ``calls`` are spent.
 
     Parameters
     ----------
-    dim : number of dimensions.
-    seed : of all random numbers.
-    settings : see :class:`FlowSettings`.
-    journal : where fits are recorded and found again.
+    dim : int
+        Number of dimensions.
+    seed : np.random.SeedSequence
+        Of all random numbers.
+    settings : FlowSettings
+        See `FlowSettings`.
+    journal : Journal or None
+        Where fits are recorded and found again.
     """
 
     dim: int
@@ -157,9 +166,12 @@ class Training:
 
         Parameters
         ----------
-        f : the integrand's driving component.
-        calls : new evaluations; in the first stage they come from the grid.
-        final : a longer fit, which ends at a learning rate of zero.
+        f : Evaluate
+            The integrand's driving component.
+        calls : int
+            New evaluations; in the first stage they come from the grid.
+        final : bool
+            A longer fit, which ends at a learning rate of zero.
         """
         s = self.settings
         spread = math.inf
@@ -264,7 +276,7 @@ class Training:
         return float(np.mean(losses[int(0.9 * steps) :]))
 
     def _log_prob(self, flow: Any, y: Tensor) -> Tensor:
-        """The flow's log density (n,) at points as :meth:`_targets` gives them."""
+        """The flow's log density (n,) at points as `_targets` gives them."""
         return flow.log_prob(y)
 
     def _targets(self) -> tuple[Tensor, Tensor, Tensor]:
@@ -323,11 +335,16 @@ def train_flow(
 
     Parameters
     ----------
-    f : the integrand's driving component.
-    training : a new training, or one whose buffer holds points already.
-    calls : evaluations to spend here.
-    enough : asked after each stage; True ends the drawing of points.
-    report : told about each stage.
+    f : Evaluate
+        The integrand's driving component.
+    training : Training
+        A new training, or one whose buffer holds points already.
+    calls : int
+        Evaluations to spend here.
+    enough : callable
+        Asked after each stage; True ends the drawing of points.
+    report : callable
+        Told about each stage.
 
     Returns
     -------

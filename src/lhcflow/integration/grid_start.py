@@ -34,11 +34,16 @@ def tempered_grid(
 
     Parameters
     ----------
-    f : the integrand's driving component.
-    buffer : takes all points; those it holds already are used from the start.
-    calls : evaluations, spread over ``rounds``.
-    rng : random numbers.
-    effective : share of effective points, see :meth:`SampleBuffer.temperature`.
+    f : callable
+        The integrand's driving component.
+    buffer : SampleBuffer
+        Takes all points; those it holds already are used from the start.
+    calls : int
+        Evaluations, spread over ``rounds``.
+    rng : np.random.Generator
+        Random numbers.
+    effective : float
+        Share of effective points, see `SampleBuffer.temperature`.
     """
     grid = VegasMap(buffer.x.shape[1], bins=BINS)
     sizes = np.diff(np.arange(rounds + 1) * calls // rounds).tolist()

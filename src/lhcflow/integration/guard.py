@@ -36,8 +36,12 @@ class Probe:
 
     Attributes
     ----------
-    name : of the density, for the warning.
-    x, values, density : (n, dim) points, (n,) integrand and (n,) density they were drawn from.
+    name : str
+        Of the density, for the warning.
+    x : ndarray, shape (n, dim)
+        (n, dim) points, (n,) integrand and (n,) density they were drawn from.
+    values, density : ndarray, shape (n,)
+        (n, dim) points, (n,) integrand and (n,) density they were drawn from.
     """
 
     name: str
@@ -72,10 +76,14 @@ def lost_mode_warnings(
 
     Parameters
     ----------
-    mean, sdev : the estimate.
-    proposal : what it was made with.
-    scale : ``int |f|``, the mean of ``|f|/q``.
-    probes : independent points.
+    mean, sdev : float
+        The estimate.
+    proposal : Proposal
+        What it was made with.
+    scale : float
+        ``int |f|``, the mean of ``|f|/q``.
+    probes : list of Probe
+        Independent points.
 
     Returns
     -------

@@ -29,13 +29,17 @@ class Integrator:
 
     Parameters
     ----------
-    dim : number of dimensions.
-    seed : of all random numbers; the same seed gives the same result.
+    dim : int
+        Number of dimensions.
+    seed : int or np.random.SeedSequence
+        Of all random numbers; the same seed gives the same result.
     method : "vegas" (VEGAS+), "flow" (a normalizing flow, with VEGAS+ on its latent cube), or "auto": VEGAS+
         first, and the flow if it is predicted to pay.
-    settings : of the flow and its training.
-    categories : of the first coordinate, if that stands for discrete variables, such as channels. VEGAS then
-        has a grid for each category; "flow" and "auto" train one flow for all of them.
+    settings : FlowSettings, optional
+        Of the flow and its training.
+    categories : Categories, optional
+        Of the first coordinate, if that stands for discrete variables, such as channels. VEGAS then has a
+        grid for each category; "flow" and "auto" train one flow for all of them.
 
     Raises
     ------
@@ -94,19 +98,31 @@ class Integrator:
 
         Parameters
         ----------
-        f : function of points (n, dim) in the unit cube with values (n,), or (n, m) for m integrals at once:
-            the first that is not zero everywhere drives the adaptation. Or an :class:`Integrand`. Values must
+        f : Function or Integrand
+            Function of points (n, dim) in the unit cube with values (n,), or (n, m) for m integrals at once:
+            the first that is not zero everywhere drives the adaptation. Or an `Integrand`. Values must
             be real; real and imaginary part of a complex function are a vector of two.
-        calls : the budget of evaluations, adaptation included.
-        rtol, atol : stop before the budget when all errors are below ``rtol |mean|`` or below ``atol``.
-        cost : seconds per evaluation; with it, "auto" compares methods by the time they take to reach the
-            same error, without it by the error they reach with the same calls.
-        quiet : False shows the progress on a terminal.
-        torch, batch, workers, client : see :class:`Integrand`.
-        checkpoint : a folder for what took time: values of ``f`` and fits of the flow. It may be removed
-            when the integration is done.
-        resume : use what the folder holds: an integration that was stopped gives the same result, bit for
-            bit, with the same arguments, number of threads and version of torch.
+        calls : int
+            The budget of evaluations, adaptation included.
+        rtol, atol : float, optional
+            Stop before the budget when all errors are below ``rtol |mean|`` or below ``atol``.
+        cost : float, optional
+            Seconds per evaluation; with it, "auto" compares methods by the time they take to reach the same
+            error, without it by the error they reach with the same calls.
+        quiet : bool
+            False shows the progress on a terminal.
+        torch, batch : bool
+            See `Integrand`.
+        workers : int
+            See `Integrand`.
+        client : object
+            See `Integrand`.
+        checkpoint : path, optional
+            A folder for what took time: values of ``f`` and fits of the flow. It may be removed when the
+            integration is done.
+        resume : bool
+            Use what the folder holds: an integration that was stopped gives the same result, bit for bit,
+            with the same arguments, number of threads and version of torch.
 
         Returns
         -------

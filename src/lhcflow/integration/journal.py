@@ -33,9 +33,12 @@ class Journal:
 
     Parameters
     ----------
-    folder : where the records are; it is created, and emptied unless ``resume`` is set.
-    settings : plain values that the integration depends on.
-    resume : use the records that are there.
+    folder : path
+        Where the records are; it is created, and emptied unless ``resume`` is set.
+    settings : mapping of str to object
+        Plain values that the integration depends on.
+    resume : bool
+        Use the records that are there.
 
     Raises
     ------

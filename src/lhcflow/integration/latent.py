@@ -30,8 +30,10 @@ class FlowProposal(Proposal):
 
     Parameters
     ----------
-    flow : a flow with a normal or uniform base, without context.
-    grid : the VEGAS map; by default the identity.
+    flow : Flow
+        A flow with a normal or uniform base, without context.
+    grid : VegasMap, optional
+        The VEGAS map; by default the identity.
 
     Raises
     ------
@@ -97,7 +99,7 @@ class FlowProposal(Proposal):
         return y, self._domain.log_slope(y) - np.log(density)
 
     def latent(self, x: Float[np.ndarray, "n dim"]) -> Float[np.ndarray, "n dim"]:
-        """The point ``u`` (n, dim) of the latent cube that :meth:`map` sends to ``x`` inside the cube."""
+        """The point ``u`` (n, dim) of the latent cube that `map` sends to ``x`` inside the cube."""
         u = np.empty((len(x), self.dim))
         for start in range(0, len(x), CHUNK):
             part = slice(start, start + CHUNK)
@@ -125,8 +127,10 @@ class LatentProposal(Proposal):
 
     Parameters
     ----------
-    flow : the map of the cube.
-    latent : the density on its latent cube.
+    flow : FlowProposal
+        The map of the cube.
+    latent : Proposal
+        The density on its latent cube.
     """
 
     def __init__(self, flow: FlowProposal, latent: Proposal) -> None:
@@ -162,14 +166,14 @@ class LatentProposal(Proposal):
 
 
 def flow_state(flow: Any) -> dict[str, np.ndarray]:
-    """Architecture, type and weights of a flow as arrays, for :meth:`Proposal.state`."""
+    """Architecture, type and weights of a flow as arrays, for `Proposal.state`."""
     architecture = json.dumps({"dtype": str(flow.dtype).removeprefix("torch."), **describe(flow)})
     weights = {f"flow__{k.replace('.', '__')}": v.cpu().numpy() for k, v in flow.state_dict().items()}
     return {"architecture": np.frombuffer(architecture.encode(), dtype=np.uint8), **weights}
 
 
 def flow_from_state(state: dict[str, np.ndarray]) -> Any:
-    """The inverse of :func:`flow_state`; other entries are left alone."""
+    """The inverse of `flow_state`; other entries are left alone."""
     description = json.loads(bytes(state["architecture"]).decode())
     dtype = getattr(torch, description.pop("dtype"))
     flow = build(description)

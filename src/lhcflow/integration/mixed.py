@@ -27,16 +27,19 @@ CLOSED = -30.0  # logarithm of the probability of combinations of labels that no
 class MixedProposal(Proposal):
     """Categories with learned probabilities, and one conditional flow for the points of all of them.
 
-    The first coordinate is a category's, see :class:`Categories`; the others are ``grid_k(Phi(y))``, where
+    The first coordinate is a category's, see `Categories`; the others are ``grid_k(Phi(y))``, where
     ``y`` follows the flow given the category's labels (one-hot), ``Phi`` is the normal distribution function
     (if the flow is on the real line) and ``grid_k`` the category's VEGAS map. A flow that is the identity
     gives the grids' density.
 
     Parameters
     ----------
-    flow : p(labels) and p(y | labels); see :func:`mixed_flow`.
-    grids : the VEGAS maps, one for each category.
-    probability : (k,) of the categories, instead of the flow's own.
+    flow : MixedFlow
+        p(labels) and p(y | labels); see `mixed_flow`.
+    grids : ChannelGrids
+        The VEGAS maps, one for each category.
+    probability : ndarray, shape (k,)
+        (k,) of the categories, instead of the flow's own.
     """
 
     def __init__(self, flow: MixedFlow, grids: ChannelGrids, probability: np.ndarray | None = None) -> None:
@@ -134,9 +137,11 @@ class MixedProposal(Proposal):
 
         Returns
         -------
-        numbers and y : (n, 1 + d).
-        log_jacobian : (n,) ``log|dx/dy|``, with the share of the category: what turns a density in the cube
-            into a probability of the category times a density of y.
+        numbers_and_y : ndarray, shape (n, 1 + d)
+            The number of the category, and y.
+        log_jacobian : ndarray, shape (n,)
+            ``log|dx/dy|``, with the share of the category: what turns a density in the cube into a
+            probability of the category times a density of y.
         """
         number = self.categories.number(x[:, 0])
         u, density = self.grids.inverse(x[:, 1:], number)
@@ -165,9 +170,12 @@ def mixed_flow(categories: Categories, probability: np.ndarray, new_flow: Callab
 
     Parameters
     ----------
-    categories : their labels are the discrete variables.
-    probability : (k,) at the start.
-    new_flow : makes the flow of the continuous variables with a given number of context features.
+    categories : Categories
+        Their labels are the discrete variables.
+    probability : ndarray
+        (k,) at the start.
+    new_flow : callable
+        Makes the flow of the continuous variables with a given number of context features.
     """
     # without hidden layers the networks are tables: a logit for each label given each earlier one
     categorical = AutoregressiveCategorical(categories.sizes, hidden=())

@@ -17,14 +17,15 @@ from .mixed import MixedProposal, mixed_flow, set_probability
 
 @dataclass
 class MixedTraining(Training):
-    """As :class:`Training`, on the categories of the first coordinate and the continuous others.
+    """As `Training`, on the categories of the first coordinate and the continuous others.
 
-    The flow is a :class:`~lhcflow.flows.MixedFlow`: probabilities of categories and points given the category
+    The flow is a `MixedFlow`: probabilities of categories and points given the category
     are fitted together, by the same divergence, so that it weighs categories as it weighs points.
 
     Parameters
     ----------
-    categories : of the first coordinate.
+    categories : Categories
+        Of the first coordinate.
     """
 
     categories: Categories = field(kw_only=True)
@@ -38,7 +39,7 @@ class MixedTraining(Training):
         self._labels = torch.as_tensor(self.categories.labels)
 
     def use_grid(self, grid: Any) -> None:
-        """Put :class:`ChannelGrids` under the flow, and start with their probabilities."""
+        """Put `ChannelGrids` under the flow, and start with their probabilities."""
         set_probability(self.flow.categorical, self.categories, grid.probability)
         self.proposal = MixedProposal(self.flow, grid)
 

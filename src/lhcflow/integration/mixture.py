@@ -16,8 +16,10 @@ class MixtureProposal(Proposal):
 
     Parameters
     ----------
-    parts : the proposals, all of one dimension.
-    shares : positive, with sum 1.
+    parts : sequence of Proposal
+        The proposals, all of one dimension.
+    shares : sequence of float
+        Positive, with sum 1.
 
     References
     ----------

@@ -27,11 +27,16 @@ class Pilot:
 
     Attributes
     ----------
-    vegas : adapted to them.
-    buffer : their points.
-    estimate : of the last iteration.
-    size : calls of an iteration.
-    component : that drives the adaptation.
+    vegas : Vegas
+        Adapted to them.
+    buffer : SampleBuffer
+        Their points.
+    estimate : Estimate
+        Of the last iteration.
+    size : int
+        Calls of an iteration.
+    component : int
+        That drives the adaptation.
     """
 
     vegas: Vegas

@@ -20,7 +20,8 @@ class Proposal(ABC):
 
     Attributes
     ----------
-    dim : number of dimensions of the cube.
+    dim : int
+        Number of dimensions of the cube.
     """
 
     dim: int
@@ -48,7 +49,7 @@ class Proposal(ABC):
     @classmethod
     @abstractmethod
     def from_state(cls, state: dict[str, np.ndarray]) -> Self:
-        """The inverse of :meth:`state`."""
+        """The inverse of `state`."""
 
 
 def rebuild(kind: str, state: dict[str, np.ndarray]) -> Proposal:

@@ -181,7 +181,7 @@ class Result:
 
     @classmethod
     def from_dict(cls, saved: dict[str, Any], sampler: Sampler | None = None) -> Result:
-        """The inverse of :meth:`to_dict`."""
+        """The inverse of `to_dict`."""
         scalar = isinstance(saved["mean"], float)
         names = {"covariance", "unit"} if scalar else {"mean", "sdev", "covariance", "unit"}
         arrays = {name: np.array(saved[name]) for name in names & saved.keys()}
@@ -220,11 +220,20 @@ def combine(
 
     Parameters
     ----------
-    estimates : at least one, all with the same number of components.
-    calls : all evaluations, if more than those of ``estimates`` (adaptation).
-    weighted : by inverse variance instead of by calls.
-    scalar : report floats; by default if there is one component.
-    warnings, sampler, method : attributes of the result.
+    estimates : sequence of Estimate
+        At least one, all with the same number of components.
+    calls : int, optional
+        All evaluations, if more than those of ``estimates`` (adaptation).
+    weighted : bool
+        By inverse variance instead of by calls.
+    scalar : bool, optional
+        Report floats; by default if there is one component.
+    warnings : sequence of str
+        Attributes of the result.
+    sampler : Sampler, optional
+        Attributes of the result.
+    method : str
+        Attributes of the result.
 
     Raises
     ------

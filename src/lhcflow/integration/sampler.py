@@ -36,10 +36,13 @@ class Sampler:
 
     Parameters
     ----------
-    proposal : what is drawn from; its support must contain that of ``function``.
-    function : the integrand, of points (n, dim); an :class:`~lhcflow.integration.evaluate.Integrand` or a
-        plain numpy function.
-    seed : of the points.
+    proposal : Proposal
+        What is drawn from; its support must contain that of ``function``.
+    function : Integrand or callable
+        The integrand, of points (n, dim); an `Integrand` or a plain
+        numpy function.
+    seed : int or np.random.SeedSequence
+        Of the points.
 
     Examples
     --------
@@ -98,12 +101,17 @@ class Sampler:
 
         Parameters
         ----------
-        n : number of points.
-        overweight : largest share of the integral of |f| that points with |w| > w_max may carry. It
-            holds in the pilot sample that fixes w_max, and up to fluctuations in the points.
-        w_max : use this maximum, e.g. of an earlier call.
-        pilot : points that fix w_max (they are used, too); by default max(20,000, 2 n), at most 10^6.
-        max_trials : give up after so many points; by default 10,000 n and at least 10^8.
+        n : int
+            Number of points.
+        overweight : float
+            Largest share of the integral of |f| that points with |w| > w_max may carry. It holds in the pilot
+            sample that fixes w_max, and up to fluctuations in the points.
+        w_max : float, optional
+            Use this maximum, e.g. of an earlier call.
+        pilot : int, optional
+            Points that fix w_max (they are used, too); by default max(20,000, 2 n), at most 10^6.
+        max_trials : int, optional
+            Give up after so many points; by default 10,000 n and at least 10^8.
 
         Raises
         ------
@@ -163,7 +171,7 @@ class Sampler:
     def load(
         cls, path: str | os.PathLike[str], function: Integrand | Callable[[np.ndarray], np.ndarray]
     ) -> Sampler:
-        """Read what :meth:`save` wrote; ``function`` must be the one it was made for.
+        """Read what `save` wrote; ``function`` must be the one it was made for.
 
         Raises
         ------

@@ -21,8 +21,10 @@ def choose_divisions(dim: int, calls: int, multiple_of: int | None = None) -> In
 
     Parameters
     ----------
-    dim, calls : of the integral and of one iteration.
-    multiple_of : with more strata than this, a multiple of it (bins of a map, so that edges coincide).
+    dim, calls : int
+        Of the integral and of one iteration.
+    multiple_of : int, optional
+        With more strata than this, a multiple of it (bins of a map, so that edges coincide).
     """
     most = max(UNIFORM_SHARE * calls / 2, 1.0)
     most = min(most, float(MOST_STRATA))
@@ -42,13 +44,15 @@ class Strata:
     ----------
     divisions : (dim,) number of equal intervals along each dimension; stratum ``h`` has the interval
         ``h // (N_0 ... N_{d-1}) % N_d`` of dimension ``d``.
-    beta : points go to strata as spread^beta: 0 is plain stratification, 1 the optimum if the spread
-        were known exactly, 0.75 what is robust.
+    beta : float
+        Points go to strata as spread^beta: 0 is plain stratification, 1 the optimum if the spread were known
+        exactly, 0.75 what is robust.
 
     Attributes
     ----------
-    variance, mean, largest : (strata,) of the absolute weights in each stratum, times its volume (its square
-        for the variance): the means add up to the integral of |f|. None before the first iteration.
+    variance, mean, largest : ndarray, shape (strata,) or None
+        (strata,) of the absolute weights in each stratum, times its volume (its square for the variance): the
+        means add up to the integral of |f|. None before the first iteration.
     """
 
     def __init__(self, divisions: Integer[np.ndarray, " dim"], beta: float = 0.75) -> None:
@@ -94,7 +98,7 @@ class Strata:
     ) -> None:
         """Take over what an iteration measured: variance, mean and largest of the |weights| in each stratum.
 
-        Averaged (or the maximum taken) with earlier iterations since the last :meth:`forget`.
+        Averaged (or the maximum taken) with earlier iterations since the last `forget`.
         """
         if self.iterations == 0 or self.variance is None or self.mean is None or self.largest is None:
             self.variance, self.mean, self.largest = variance.copy(), mean.copy(), largest.copy()
@@ -122,7 +126,7 @@ class Strata:
         return place @ strides
 
     def corner(self, stratum: Integer[np.ndarray, " k"]) -> Integer[np.ndarray, "k dim"]:
-        """Interval of each dimension of the strata, the inverse of :meth:`index` on corners."""
+        """Interval of each dimension of the strata, the inverse of `index` on corners."""
         place = np.empty((len(stratum), len(self.divisions)), dtype=np.int64)
         rest = np.asarray(stratum, dtype=np.int64)
         for d, n in enumerate(self.divisions):

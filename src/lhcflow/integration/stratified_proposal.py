@@ -24,10 +24,13 @@ class StratifiedProposal(Proposal):
 
     Parameters
     ----------
-    grid : the map.
-    strata : what VEGAS+ learned; probabilities follow the largest weights it saw in each stratum,
-        between the mean and the maximum.
-    divisions, probability : (dim,), (strata,) instead of ``strata``.
+    grid : VegasMap
+        The map.
+    strata : Strata, optional
+        What VEGAS+ learned; probabilities follow the largest weights it saw in each stratum, between the mean
+        and the maximum.
+    divisions, probability : ndarray, optional
+        (dim,), (strata,) instead of ``strata``.
     """
 
     def __init__(

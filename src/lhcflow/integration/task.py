@@ -21,16 +21,28 @@ OF_MANY = 0.05  # share of the calls that trains in any case: a large budget is 
 
 @dataclass(frozen=True)
 class Task:
-    """One call of :meth:`Integrator.integrate`.
+    """One call of `Integrator.integrate`.
 
     Attributes
     ----------
-    integrand, calls, rtol, atol, cost, quiet : as there.
-    seeds : for VEGAS+, the training, estimates with probes, and the sampler.
-    settings : of the flow.
-    start : calls of the integrand before this task.
-    journal : of an integration with checkpoints.
-    categories : of the first coordinate, if it is discrete.
+    integrand : Integrand
+        As there.
+    calls : int
+        As there.
+    rtol, atol, cost : float or None
+        As there.
+    quiet : bool
+        As there.
+    seeds : list of np.random.SeedSequence
+        For VEGAS+, the training, estimates with probes, and the sampler.
+    settings : FlowSettings
+        Of the flow.
+    start : int
+        Calls of the integrand before this task.
+    journal : Journal or None
+        Of an integration with checkpoints.
+    categories : Categories or None
+        Of the first coordinate, if it is discrete.
     """
 
     integrand: Integrand

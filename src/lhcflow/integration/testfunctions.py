@@ -1,6 +1,6 @@
 """Integrands with known integrals, as in 2001.05486.
 
-Each is a :class:`TestFunction`: call it with points (n, dim); ``exact`` is its integral over the unit cube.
+Each is a `TestFunction`: call it with points (n, dim); ``exact`` is its integral over the unit cube.
 """
 
 from __future__ import annotations
@@ -26,9 +26,12 @@ class TestFunction:
 
     Attributes
     ----------
-    name : short name with the number of dimensions, such as ``camel4``.
-    dim : number of dimensions.
-    exact : its integral over the unit cube, to all digits given.
+    name : str
+        Short name with the number of dimensions, such as ``camel4``.
+    dim : int
+        Number of dimensions.
+    exact : float
+        Its integral over the unit cube, to all digits given.
     """
 
     __test__ = False  # not a test class, whatever its name says to pytest

@@ -42,8 +42,8 @@ class Units:
 
         Returns
         -------
-        (m,) array of integers
-            Old exponents minus new ones: 0 where nothing changed.
+        Integer[np.ndarray, ' m']
+            (m,) array of integers Old exponents minus new ones: 0 where nothing changed.
         """
         largest = largest_values(values)
         found = largest > 0

@@ -15,10 +15,14 @@ class Efficiency(float):
 
     Attributes
     ----------
-    error : its standard deviation.
-    w_max : the maximum weight it stands for.
-    n : number of weights behind it; efficiencies fall with it.
-    definition : in words.
+    error : float
+        Its standard deviation.
+    w_max : float
+        The maximum weight it stands for.
+    n : int
+        Number of weights behind it; efficiencies fall with it.
+    definition : str
+        In words.
     """
 
     error: float
@@ -47,11 +51,16 @@ class UnweightedPoints:
 
     Attributes
     ----------
-    x : (n, dim) points.
-    weight : (n,) +1 or -1 (the sign of the integrand), or w/w_max beyond that for overweight points.
-    w_max : the weight that is always accepted.
-    trials : points drawn for it.
-    overweight : share of the sum of |weight| that the overweight points carry.
+    x : ndarray, shape (n, dim)
+        (n, dim) points.
+    weight : ndarray, shape (n,)
+        (n,) +1 or -1 (the sign of the integrand), or w/w_max beyond that for overweight points.
+    w_max : float
+        The weight that is always accepted.
+    trials : int
+        Points drawn for it.
+    overweight : float
+        Share of the sum of |weight| that the overweight points carry.
     """
 
     x: Float[np.ndarray, "n dim"]
@@ -77,8 +86,10 @@ def maximum_weight(w: Float[np.ndarray, " n"], overweight: float) -> float:
 
     Parameters
     ----------
-    w : weights (n,); their absolute values count.
-    overweight : largest share of the sum of |w| carried by |w| > w_max; 0 gives the largest weight.
+    w : ndarray, shape (n,)
+        Weights (n,); their absolute values count.
+    overweight : float
+        Largest share of the sum of |w| carried by |w| > w_max; 0 gives the largest weight.
 
     Raises
     ------
@@ -113,7 +124,7 @@ def accept(
 def overweight_efficiency(w: Float[np.ndarray, " n"], overweight: float) -> Efficiency:
     """Share of the points that is accepted if overweights carry at most a given share of the integral.
 
-    mean(min(1, |w|/w_max)) with :func:`maximum_weight`; its error from 20 blocks by the jackknife,
+    mean(min(1, |w|/w_max)) with `maximum_weight`; its error from 20 blocks by the jackknife,
     the choice of w_max included.
     """
     w = np.abs(np.asarray(w, dtype=float))
@@ -136,10 +147,14 @@ def bootstrap_efficiency(
 
     Parameters
     ----------
-    w : the pool of weights; 50 n_opt of them there. Absolute values count.
-    n_opt : weights in each replica, drawn with replacement. The efficiency depends on it: state it.
-    replicas : number of replicas (1000 in 2001.10028).
-    rng : draws the replicas.
+    w : ndarray, shape (pool,)
+        The pool of weights; 50 n_opt of them there. Absolute values count.
+    n_opt : int
+        Weights in each replica, drawn with replacement. The efficiency depends on it: state it.
+    replicas : int
+        Number of replicas (1000 in 2001.10028).
+    rng : np.random.Generator
+        Draws the replicas.
     """
     w = np.abs(np.asarray(w, dtype=float))
     if n_opt < 1 or replicas < 1:

@@ -36,11 +36,16 @@ class Batch:
 
     Attributes
     ----------
-    x : (n, dim) points in the open unit cube.
-    weight : (n,); over all batches of an iteration, ``(weight * f(x)).sum()`` estimates the integral.
-    index : (n, dim) bins of the grid.
-    stratum, count, sizes : (groups,) stratum of each group of consecutive points, points in the group
-        and in its whole stratum.
+    x : ndarray, shape (n, dim)
+        (n, dim) points in the open unit cube.
+    weight : ndarray, shape (n,)
+        (n,); over all batches of an iteration, ``(weight * f(x)).sum()`` estimates the integral.
+    index : Integer[np.ndarray, 'n dim']
+        (n, dim) bins of the grid.
+    stratum, count : Integer[np.ndarray, ' groups']
+        (groups,) stratum of each group of consecutive points, points in the group and in its whole stratum.
+    sizes : ndarray, shape (groups,)
+        (groups,) stratum of each group of consecutive points, points in the group and in its whole stratum.
     """
 
     x: Float[np.ndarray, "n dim"]
@@ -55,27 +60,36 @@ class Vegas:
     """Adaptive integration over the unit cube, step by step.
 
     One iteration is ``for batch in vegas.batches(calls): vegas.accumulate(batch, f(batch.x))``, then
-    ``vegas.estimate()``, then ``vegas.refine()`` if the next one should be better. :meth:`iterate` does
-    this for a function, :meth:`integrate` does several and combines them. The integrand may be
+    ``vegas.estimate()``, then ``vegas.refine()`` if the next one should be better. `iterate` does
+    this for a function, `integrate` does several and combines them. The integrand may be
     anything on the cube, such as ``u -> f(x(u)) / q(x(u))`` on the latent cube of a flow.
 
     Points depend on ``seed``, the iteration and what was accumulated before, not on batches or threads.
 
     Parameters
     ----------
-    dim : number of dimensions.
-    seed : of all random numbers.
-    bins : most bins of the grid per dimension (fewer if there are less than 10 calls for each); 1 means
-        no importance grid.
-    alpha : damping of the grid's adaptation: 0.5 in VEGAS; averaging over neighbours makes 0.8 safe.
-    beta : points go to strata as variance^(beta/2); 0 for strata with equal numbers of points.
-    stratify : False is classic VEGAS: one stratum.
-    grid : a grid to start with.
-    threads : of the native kernels.
+    dim : int
+        Number of dimensions.
+    seed : int or np.random.SeedSequence
+        Of all random numbers.
+    bins : int
+        Most bins of the grid per dimension (fewer if there are less than 10 calls for each); 1 means no
+        importance grid.
+    alpha : float
+        Damping of the grid's adaptation: 0.5 in VEGAS; averaging over neighbours makes 0.8 safe.
+    beta : float
+        Points go to strata as variance^(beta/2); 0 for strata with equal numbers of points.
+    stratify : bool
+        False is classic VEGAS: one stratum.
+    grid : VegasMap, optional
+        A grid to start with.
+    threads : int
+        Of the native kernels.
 
     Attributes
     ----------
-    driver : component of a vector integrand that grid and strata adapt to: the first that was not zero at all
+    driver : int or None
+        Component of a vector integrand that grid and strata adapt to: the first that was not zero at all
         points so far; None before there is one.
 
     References
@@ -277,14 +291,20 @@ class Vegas:
 
         Parameters
         ----------
-        f : function of points (n, dim) with values (n,) or (n, m), or an
-            :class:`~lhcflow.integration.evaluate.Integrand`.
-        calls : of all iterations together, warm-up included.
-        iterations : how many the calls are divided into.
-        warmup : how many of them do not count in the result: their errors are the least reliable.
-        rtol, atol : stop when all errors are below ``rtol * |mean|`` or below ``atol``; the warm-up stops
-            when that holds for one of its iterations.
-        weighted : see :func:`~lhcflow.integration.results.combine`.
+        f : Integrand or Function
+            Function of points (n, dim) with values (n,) or (n, m), or an
+            `Integrand`.
+        calls : int
+            Of all iterations together, warm-up included.
+        iterations : int
+            How many the calls are divided into.
+        warmup : int
+            How many of them do not count in the result: their errors are the least reliable.
+        rtol, atol : float, optional
+            Stop when all errors are below ``rtol * |mean|`` or below ``atol``; the warm-up stops when that
+            holds for one of its iterations.
+        weighted : bool
+            See `combine`.
 
         Returns
         -------

@@ -75,13 +75,19 @@ def accumulate(
 
     Parameters
     ----------
-    values : (n, m) of the integrand.
-    weight, index : of the points, from :func:`draw`.
-    stratum, count : of the groups; ``sizes`` (groups,): all points in the stratum of each group.
-    mean, covariance : (m,), (m, m): the estimate and its covariance.
-    moments : (strata, 3), of the first component within each stratum, in units of the integral's share:
-        sum of n_h^2 / (n_h - 1) (w f - mean)^2, sum of |w f|, largest n_h |w f|.
-    histogram : (dim, bins, 2): sum of (n_h w f)^2 and number of points in each bin of the grid.
+    values : ndarray
+        (n, m) of the integrand.
+    weight, index : ndarray
+        Of the points, from `draw`.
+    stratum, count : ndarray
+        Of the groups; ``sizes`` (groups,): all points in the stratum of each group.
+    mean, covariance : ndarray
+        (m,), (m, m): the estimate and its covariance.
+    moments : ndarray
+        (strata, 3), of the first component within each stratum, in units of the integral's share: sum of
+        n_h^2 / (n_h - 1) (w f - mean)^2, sum of |w f|, largest n_h |w f|.
+    histogram : ndarray
+        (dim, bins, 2): sum of (n_h w f)^2 and number of points in each bin of the grid.
     """
     if core is not None:
         core.vegas_accumulate(

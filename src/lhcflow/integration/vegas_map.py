@@ -27,9 +27,12 @@ class VegasMap(Proposal):
 
     Parameters
     ----------
-    dim : number of dimensions.
-    bins : equal bins per dimension to start with.
-    edges : (dim, bins + 1) strictly increasing edges from 0 to 1, instead of equal bins.
+    dim : int
+        Number of dimensions.
+    bins : int
+        Equal bins per dimension to start with.
+    edges : ndarray, optional
+        (dim, bins + 1) strictly increasing edges from 0 to 1, instead of equal bins.
 
     Examples
     --------
@@ -102,10 +105,13 @@ class VegasMap(Proposal):
 
         Parameters
         ----------
-        training : (dim, bins) mean of the squared weight of the points in each bin; 0 where there were none.
-        alpha : damping: 0 changes nothing, 1 is fast, 0.5 is VEGAS' choice.
-        window : the training is first averaged over so many bins on either side. Without it a bin that
-            by chance saw nothing grows, and rare large weights follow (at hard cuts above all).
+        training : ndarray, shape (dim, bins)
+            (dim, bins) mean of the squared weight of the points in each bin; 0 where there were none.
+        alpha : float
+            Damping: 0 changes nothing, 1 is fast, 0.5 is VEGAS' choice.
+        window : int
+            The training is first averaged over so many bins on either side. Without it a bin that by chance
+            saw nothing grows, and rare large weights follow (at hard cuts above all).
         """
         smooth = np.asarray(training, dtype=float)
         window = min(window, self.bins - 1)

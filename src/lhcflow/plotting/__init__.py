@@ -1,6 +1,6 @@
 """Figures in one style, one per function, and reports as one self-contained HTML file.
 
-Every function takes plain arrays and returns a :class:`matplotlib.figure.Figure`.
+Every function takes plain arrays and returns a `matplotlib.figure.Figure`.
 """
 
 from .classifier import ClassifierCurves, auc_against_events, classifier_curves, generation_time

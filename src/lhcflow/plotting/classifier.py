@@ -20,10 +20,12 @@ class ClassifierCurves:
 
     Attributes
     ----------
-    roc : false and true positive rates, (2, k).
-    predicted, observed, error : calibration curve (bins,): mean probability, fraction of real events, and
-        its error.
-    label : for the legend.
+    roc : array_like
+        False and true positive rates, (2, k).
+    predicted, observed, error : array_like
+        Calibration curve (bins,): mean probability, fraction of real events, and its error.
+    label : str
+        For the legend.
     """
 
     roc: ArrayLike
@@ -73,8 +75,9 @@ def auc_against_events(
 
     Parameters
     ----------
-    curves : by name, the numbers of events (k,), the mean AUC (k,) and its standard deviation over
-        repeats (k,). A name that begins with "Geant4" is drawn as the floor, in grey.
+    curves : mapping of str to (array_like, array_like, array_like)
+        By name, the numbers of events (k,), the mean AUC (k,) and its standard deviation over repeats (k,). A
+        name that begins with "Geant4" is drawn as the floor, in grey.
     """
     if not curves:
         raise InputError("auc_against_events needs at least one curve")
@@ -99,7 +102,8 @@ def generation_time(curves: Mapping[str, tuple[ArrayLike, ArrayLike]]) -> Figure
 
     Parameters
     ----------
-    curves : by name, the numbers of showers (k,) and the seconds (k,) they took.
+    curves : mapping of str to (array_like, array_like)
+        By name, the numbers of showers (k,) and the seconds (k,) they took.
     """
     if not curves:
         raise InputError("generation_time needs at least one curve")

@@ -32,9 +32,12 @@ def convergence(
 
     Parameters
     ----------
-    methods : the iterations that count in the result, by the method's name.
-    reference : a known value and its error, drawn as a horizontal band.
-    quantity, unit : what the vertical axis says, for example "sigma" and "pb".
+    methods : mapping of str to Iterations
+        The iterations that count in the result, by the method's name.
+    reference : (float or float), optional
+        A known value and its error, drawn as a horizontal band.
+    quantity, unit : str
+        What the vertical axis says, for example "sigma" and "pb".
     """
     if not methods:
         raise InputError("convergence needs the iterations of at least one method")

@@ -26,12 +26,18 @@ class FeaturePanel:
 
     Attributes
     ----------
-    symbol, unit : in TeX, without dollar signs; "" if there is no unit.
-    edges : bin edges (bins + 1,); equally spaced in the logarithm for a logarithmic axis.
-    real : values (n,).
-    generated : values (m,) of each generated sample, by its name.
-    powers : separation power of each generated sample, written into the panel.
-    weights : of the values of a generated sample, by its name; 1 if it is not there.
+    symbol, unit : str
+        In TeX, without dollar signs; "" if there is no unit.
+    edges : array_like
+        Bin edges (bins + 1,); equally spaced in the logarithm for a logarithmic axis.
+    real : array_like
+        Values (n,).
+    generated : mapping of str to array_like
+        Values (m,) of each generated sample, by its name.
+    powers : mapping of str to float
+        Separation power of each generated sample, written into the panel.
+    weights : mapping of str to array_like
+        Of the values of a generated sample, by its name; 1 if it is not there.
     """
 
     symbol: str

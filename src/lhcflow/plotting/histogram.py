@@ -40,11 +40,18 @@ def histogram(
 
     Parameters
     ----------
-    x, weights : values (n,) and their weights (n,), 1 if None.
-    edges : bin edges (bins + 1,).
-    total : what the density integrates to over all x, inside the edges or not; for example a cross
-        section in pb. 1 if None.
+    x : array_like
+        Values (n,) and their weights (n,), 1 if None.
+    weights : array_like, optional
+        Values (n,) and their weights (n,), 1 if None.
+    edges : array_like
+        Bin edges (bins + 1,).
+    total : float, optional
+        What the density integrates to over all x, inside the edges or not; for example a cross section in pb.
+        1 if None.
 
+    Notes
+    -----
     The errors are those of independent weighted entries, sqrt(sum w^2).
     """
     x = np.asarray(x, dtype=float)

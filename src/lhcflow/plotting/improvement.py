@@ -20,8 +20,10 @@ class ImprovementCurve:
 
     Attributes
     ----------
-    tpr : signal efficiencies (points,).
-    sic, low, high : (points,) the improvement and its band; NaN where it is not known.
+    tpr : array_like
+        Signal efficiencies (points,).
+    sic, low, high : array_like
+        (points,) the improvement and its band; NaN where it is not known.
     """
 
     tpr: ArrayLike

@@ -23,10 +23,14 @@ class Observable:
 
     Parameters
     ----------
-    symbol, unit : what stands at the axis, without dollar signs: ``"E_1"``, ``"GeV"``.
-    events, reference : values (n,) and (m,).
-    low, high : range; of the reference if None.
-    scale : "linear"; "log-y" for steep ones; "log" for both axes, with bins of equal width in log10.
+    symbol, unit : str
+        What stands at the axis, without dollar signs: ``"E_1"``, ``"GeV"``.
+    events, reference : array_like
+        Values (n,) and (m,).
+    low, high : float or None
+        Range; of the reference if None.
+    scale : {"linear", "log-y", "log"}
+        "linear"; "log-y" for steep ones; "log" for both axes, with bins of equal width in log10.
     """
 
     symbol: str
@@ -51,11 +55,17 @@ def observables(
 
     Parameters
     ----------
-    panels : the observables.
-    reference_weights : weights (m,) of the reference.
-    event_weights : weights (n,) of the events, for the few that were overweight; 1 if None.
-    cross_section : both curves are normalised to it (in ``unit``); to 1 if None.
+    panels : sequence of Observable
+        The observables.
+    reference_weights : array_like, optional
+        Weights (m,) of the reference.
+    event_weights : array_like, optional
+        Weights (n,) of the events, for the few that were overweight; 1 if None.
+    cross_section : float, optional
+        Both curves are normalised to it (in ``unit``); to 1 if None.
 
+    Notes
+    -----
     The points carry their own errors, the reference a band of its own; ratios are to the reference.
     """
     if not panels:
@@ -111,8 +121,10 @@ def dalitz(
 
     Parameters
     ----------
-    x1, x2 : energy fractions (n,) of quark and antiquark.
-    weights : (n,), 1 if None.
+    x1, x2 : array_like
+        Energy fractions (n,) of quark and antiquark.
+    weights : array_like, optional
+        (n,), 1 if None.
     """
     a, b = np.asarray(x1, float), np.asarray(x2, float)
     w = None if weights is None else np.asarray(weights, float)

@@ -28,9 +28,12 @@ def layers(
 
     Parameters
     ----------
-    samples : points (n, 2) each, the base first.
-    titles : one per panel; "base", "layer 1", ... if None.
-    limits : range of both axes; that of all samples if None.
+    samples : sequence of array_like
+        Points (n, 2) each, the base first.
+    titles : sequence of str, optional
+        One per panel; "base", "layer 1", ... if None.
+    limits : (float or float), optional
+        Range of both axes; that of all samples if None.
     """
     points = [np.asarray(s, float) for s in samples]
     if not points or any(p.shape != points[0].shape or p.ndim != 2 or p.shape[1] != 2 for p in points):

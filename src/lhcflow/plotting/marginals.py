@@ -29,9 +29,14 @@ def marginals(
 
     Parameters
     ----------
-    target, target_weights : points (n, dim) in the unit cube and weights (n,) that follow |f|.
-    samples : points (m, dim) of samplers by name, for example "before" and "learned".
-    names : labels of the variables; x_1, x_2, ... if None.
+    target : array_like
+        Points (n, dim) in the unit cube and weights (n,) that follow |f|.
+    target_weights : array_like, optional
+        Points (n, dim) in the unit cube and weights (n,) that follow |f|.
+    samples : mapping of str to array_like
+        Points (m, dim) of samplers by name, for example "before" and "learned".
+    names : sequence of str, optional
+        Labels of the variables; x_1, x_2, ... if None.
     """
     x, weights, labels = _checked(target, target_weights, names)
     dim = x.shape[1]
@@ -77,8 +82,12 @@ def corner(
 
     Parameters
     ----------
-    target, target_weights : points (n, dim) in the unit cube and weights (n,) that follow |f|.
-    learned : points (m, dim) of the sampler.
+    target : array_like
+        Points (n, dim) in the unit cube and weights (n,) that follow |f|.
+    target_weights : array_like, optional
+        Points (n, dim) in the unit cube and weights (n,) that follow |f|.
+    learned : array_like
+        Points (m, dim) of the sampler.
     """
     x, weights, labels = _checked(target, target_weights, names)
     dim = x.shape[1]

@@ -64,11 +64,16 @@ def render(
 
     Parameters
     ----------
-    title, subtitle : head of the page, plain text like all other text here.
-    sections : in order.
-    warnings : what the reader must know before the numbers; shown in a box at the top.
-    card : the run card, everything needed to repeat the run.
-    versions : packages and their versions; those in use if None.
+    title, subtitle : str
+        Head of the page, plain text like all other text here.
+    sections : sequence of Section
+        In order.
+    warnings : sequence of str
+        What the reader must know before the numbers; shown in a box at the top.
+    card : str
+        The run card, everything needed to repeat the run.
+    versions : mapping of str to str, optional
+        Packages and their versions; those in use if None.
     """
     numbers = iter(range(1, 1000))
     body = [f"<header><h1>{_text(title)}</h1><p class=subtitle>{_text(subtitle)}</p></header>"]

@@ -30,9 +30,12 @@ class ScorePanel:
 
     Attributes
     ----------
-    title : name of the method.
-    edges : bin edges (bins + 1,).
-    counts : (bins,) events of each sample, by its name.
+    title : str
+        Name of the method.
+    edges : array_like
+        Bin edges (bins + 1,).
+    counts : mapping of str to array_like
+        (bins,) events of each sample, by its name.
     """
 
     title: str

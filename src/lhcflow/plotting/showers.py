@@ -28,10 +28,12 @@ class LayerImage:
 
     Attributes
     ----------
-    values : (slow, fast), in MeV.
-    edges : bin edges (slow + 1,) and (fast + 1,). Cartesian: phi and eta in mm; polar: alpha in rad and r
-        in mm.
-    polar : whether the cells are sectors of rings.
+    values : array_like
+        (slow, fast), in MeV.
+    edges : (array_like, array_like)
+        Bin edges (slow + 1,) and (fast + 1,). Cartesian: phi and eta in mm; polar: alpha in rad and r in mm.
+    polar : bool
+        Whether the cells are sectors of rings.
     """
 
     values: ArrayLike
@@ -50,10 +52,14 @@ def layer_images(
 
     Parameters
     ----------
-    rows : the layers of each shower, or of the mean of many; as many per row as there are columns.
-    row_titles, column_titles : beside the rows and above the columns.
-    threshold : energies up to it are drawn as empty. The scale spans six decades at most.
-    unit : of the energies.
+    rows : sequence of sequence of LayerImage
+        The layers of each shower, or of the mean of many; as many per row as there are columns.
+    row_titles, column_titles : sequence of str
+        Beside the rows and above the columns.
+    threshold : float
+        Energies up to it are drawn as empty. The scale spans six decades at most.
+    unit : str
+        Of the energies.
     """
     if not rows or any(len(r) != len(rows[0]) or not r for r in rows):
         raise InputError("layer_images needs at least one row, and as many layers in each")

@@ -32,9 +32,12 @@ def p_values(
 
     Parameters
     ----------
-    curves : by name, masses (n,) in TeV and p-values (n,).
-    region : a signal region to shade.
-    points : mark the single masses, for a scan of few windows.
+    curves : mapping of str to (array_like, array_like)
+        By name, masses (n,) in TeV and p-values (n,).
+    region : (float or float), optional
+        A signal region to shade.
+    points : bool
+        Mark the single masses, for a scan of few windows.
     """
     if not curves:
         raise InputError("p_values needs at least one curve")
@@ -95,9 +98,12 @@ class LimitPoint:
 
     Attributes
     ----------
-    label : what is written below.
-    observed : the limit.
-    expected : limits (5,) that background alone gives, from -2 to 2 standard deviations.
+    label : str
+        What is written below.
+    observed : float
+        The limit.
+    expected : array_like
+        Limits (5,) that background alone gives, from -2 to 2 standard deviations.
     """
 
     label: str

@@ -25,10 +25,14 @@ class FittedSpectrum:
 
     Attributes
     ----------
-    edges : bin edges (bins + 1,) in TeV.
-    counts : events (bins,).
-    background, error : expected events (bins,) and their uncertainty.
-    label : for the legend.
+    edges : array_like
+        Bin edges (bins + 1,) in TeV.
+    counts : array_like
+        Events (bins,).
+    background, error : array_like
+        Expected events (bins,) and their uncertainty.
+    label : str
+        For the legend.
     """
 
     edges: ArrayLike

@@ -136,9 +136,13 @@ def ratio_panels(
 
     Parameters
     ----------
-    count, columns : number of panels, and of panels in a row.
-    width, height : of the figure and of one row, in inches.
+    count, columns : int
+        Number of panels, and of panels in a row.
+    width, height : float
+        Of the figure and of one row, in inches.
 
+    Notes
+    -----
     Returns the figure and one pair (main, ratio) per panel, row by row. Places are computed in inches
     and not by a layout engine, so that the frames of all panels are in line.
     """
@@ -165,7 +169,7 @@ def ratio_panels(
 
 
 def free_cell(figure: Figure, count: int, columns: int) -> Axes | None:
-    """Invisible axes in the last, empty place of :func:`ratio_panels`, for the legend; None if it is full."""
+    """Invisible axes in the last, empty place of `ratio_panels`, for the legend; None if it is full."""
     if count % columns == 0:
         return None
     last, above = figure.axes[-1].get_position(), figure.axes[2 * (columns - 1)].get_position()

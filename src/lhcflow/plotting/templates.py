@@ -31,9 +31,12 @@ class TemplatePanel:
 
     Attributes
     ----------
-    label : for the axis.
-    edges : bin edges (bins + 1,).
-    counts : (bins,) by the name of the sample; "template" and "data" are compared.
+    label : str
+        For the axis.
+    edges : array_like
+        Bin edges (bins + 1,).
+    counts : mapping of str to array_like
+        (bins,) by the name of the sample; "template" and "data" are compared.
     """
 
     label: str

@@ -23,9 +23,12 @@ def training_history(
 
     Parameters
     ----------
-    losses : curves (steps,) by name, for example "training" and "validation"; NaN where not measured.
-    steps : abscissa (steps,); 1, 2, ... if None.
-    learning_rate : (steps,), drawn in a panel of its own.
+    losses : mapping of str to array_like
+        Curves (steps,) by name, for example "training" and "validation"; NaN where not measured.
+    steps : array_like, optional
+        Abscissa (steps,); 1, 2, ... if None.
+    learning_rate : array_like, optional
+        (steps,), drawn in a panel of its own.
     """
     curves = {name: np.asarray(values, float) for name, values in losses.items()}
     lengths = {c.shape for c in curves.values()}

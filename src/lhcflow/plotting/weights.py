@@ -21,9 +21,11 @@ def weight_distribution(
 
     Parameters
     ----------
-    weights : arrays (n,) by the sampler's name ("flow", "VEGAS", "channels" have colours of their
-        own). Zero weights (outside the cuts) are not drawn but count in the mean.
-    efficiencies : unweighting efficiencies to be named in the legend.
+    weights : mapping of str to array_like
+        Arrays (n,) by the sampler's name ("flow", "VEGAS", "channels" have colours of their own). Zero
+        weights (outside the cuts) are not drawn but count in the mean.
+    efficiencies : mapping of str to float, optional
+        Unweighting efficiencies to be named in the legend.
     """
     if not weights:
         raise InputError("weight_distribution needs at least one array of weights")

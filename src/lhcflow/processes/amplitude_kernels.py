@@ -1,4 +1,4 @@
-"""The native amplitudes: what the kernels are given. Their numpy twin is :mod:`.berends_giele`."""
+"""The native amplitudes: what the kernels are given. Their numpy twin is `berends_giele`."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ class NativeAmplitude:
     Parameters
     ----------
     structure : Structure
+        Which leg is what.
     couplings : tuple
-        What :meth:`Structure.couplings` returns.
-    colour_matrix : array (flows, flows)
+        What `Structure.couplings` returns.
+    colour_matrix : ndarray, shape (flows, flows)
+        Sums over colours of the products of two flows.
     normalisation : float
         Factor of all results.
     """
@@ -48,7 +50,8 @@ class NativeAmplitude:
 
         Parameters
         ----------
-        momenta : array (n, particles, 4)
+        momenta : ndarray
+            Array (n, particles, 4)
         angles : array (n, gluons), optional
             Angles of linear polarisations to take for all polarisations, by twice their square.
         """

@@ -23,6 +23,7 @@ def integrate_bare(
     calls : int
         Evaluations of `f`.
     seed : int
+        Of the points.
     rtol : float, optional
         Stop when the relative error is smaller.
     """

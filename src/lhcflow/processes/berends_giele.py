@@ -23,6 +23,7 @@ class Amplitudes:
     Parameters
     ----------
     structure : Structure
+        Which leg is what.
     momenta : array (n, particles, 4)
         Physical momenta in GeV, incoming first.
     angles : array (n, gluons), optional

@@ -6,7 +6,7 @@ longitudinal momentum, the measure has no other factor than a constant:
     dx1 dx2 dPhi = (2 / s) (2 pi)^4  prod_jets [pT^2 dln(pT) dy dphi / (2 (2 pi)^3)]
                    dy_V / (2 (2 pi)^3)  dm^2 / (2 pi)  dcos dphi / (32 pi^2)
 
-A channel is a :class:`History` of the jets: each is radiated either by the beams (poles at pT -> 0) or by
+A channel is a `History` of the jets: each is radiated either by the beams (poles at pT -> 0) or by
 another jet (poles at Delta R -> 0); and the boson recoils against them, or a jet recoils against boson and
 other jets (pole at the boson's pT -> 0).
 """
@@ -48,16 +48,22 @@ class BosonJets:
 
     Parameters
     ----------
-    jets : number of jets, 0 to 3.
-    energy : of the collider, GeV.
-    boson : what the lepton pair comes from.
-    cuts : the channels fill the region pT > jet_pt, |eta| < jet_eta and the range of masses, and Delta R >
+    jets : int
+        Number of jets, 0 to 3.
+    energy : float
+        Of the collider, GeV.
+    boson : Resonance
+        What the lepton pair comes from.
+    cuts : JetCuts
+        The channels fill the region pT > jet_pt, |eta| < jet_eta and the range of masses, and Delta R >
         jet_radius between a jet and its parent; what else the cuts exclude has weight 0.
 
     Attributes
     ----------
-    channels : the histories.
-    dim : 3 jets + 3.
+    channels : list of History
+        The histories.
+    dim : int
+        3 jets + 3.
     """
 
     def __init__(self, jets: int, energy: float, boson: Resonance, cuts: JetCuts) -> None:
@@ -280,7 +286,7 @@ class BosonJets:
         return factors
 
     def inverse(self, momenta: np.ndarray, channel: int) -> np.ndarray:
-        """The coordinates (n, dim) from which :meth:`generate` makes `momenta`, but for mirrors and turns."""
+        """The coordinates (n, dim) from which `generate` makes `momenta`, but for mirrors and turns."""
         jets, _, (plus, minus, y_boson) = self._kinematics(momenta)
         boson = momenta[:, 2] + momenta[:, 3]
         mirror = np.where(boson[:, 3] < 0, -1.0, 1.0)

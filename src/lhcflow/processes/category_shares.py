@@ -34,7 +34,8 @@ def improved_shares(
 
     Returns
     -------
-    array (categories,), sum 1
+    ndarray
+        Array (categories,), sum 1
     """
     each = densities / members[category]
     ratio = squares / (shares[category] * each).sum(axis=1)

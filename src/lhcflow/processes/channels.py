@@ -69,7 +69,7 @@ class GluonPoles:
         return f"GluonPoles({('quark', 'antiquark')[self.axis]}, {self.cuts.card()})"
 
     def generate(self, u: np.ndarray, sqrt_s: np.ndarray) -> np.ndarray:
-        """Momenta (n, 3, 4) of quark, antiquark, gluon; arguments as in :class:`PhaseSpace`."""
+        """Momenta (n, 3, 4) of quark, antiquark, gluon; arguments as in `PhaseSpace`."""
         y1 = np.exp(self._log_y.sample(u[:, 0]))
         low, high = self._range(y1)
         y2 = low * (high / low) ** u[:, 1]
@@ -191,7 +191,7 @@ class Multichannel:
         return np.searchsorted(edges[:last], u[:, 0], side="right")
 
     def generate(self, u: np.ndarray, sqrt_s: np.ndarray) -> np.ndarray:
-        """Momenta (n, n_final, 4); arguments as in :class:`PhaseSpace`."""
+        """Momenta (n, n_final, 4); arguments as in `PhaseSpace`."""
         momenta = np.empty((len(u), self.n_final, 4))
         chosen = self.channel(u)
         sqrt_s = np.broadcast_to(sqrt_s, (len(u),))

@@ -25,6 +25,7 @@ class Row:
     Attributes
     ----------
     method : str
+        Its name.
     cross_section, error : float
         pb.
     chi2, dof, q
@@ -34,6 +35,7 @@ class Row:
     efficiency : float
         Unweighting efficiency at the overweight share that was asked for.
     efficiency_error : float
+        Statistical error of the efficiency.
     replica_efficiency, replica_error : float
         As defined in 2001.10028, with replicas of ``N_OPT`` weights.
     negative : float
@@ -41,6 +43,7 @@ class Row:
     seconds : float
         For the integration.
     warnings : tuple of str
+        Those of the result.
     """
 
     method: str
@@ -102,7 +105,7 @@ def compare(
 ) -> list[Row]:
     """Integrate with each method, with the same calls, cuts and phase space.
 
-    Parameters are those of :class:`EventGenerator`; `options` go to its constructor.
+    Parameters are those of `EventGenerator`; `options` go to its constructor.
     """
     rows = []
     for method in methods:

@@ -25,6 +25,8 @@ class Cuts:
     min_mass : float, optional
         Invariant mass of the pair in GeV: m_ij > min_mass.
 
+    Notes
+    -----
     Energies and angles are those in the centre-of-mass frame, s is the squared energy there.
 
     Raises
@@ -63,7 +65,7 @@ class Cuts:
 
     @classmethod
     def from_card(cls, card: Mapping[str, float]) -> "Cuts":
-        """Cuts from what :meth:`card` returned."""
+        """Cuts from what `card` returned."""
         known = [field.name for field in fields(cls)]
         for name in card:
             if name not in known:
@@ -84,7 +86,8 @@ class Cuts:
 
         Returns
         -------
-        array (n,) of bool
+        ndarray
+            Array (n,) of bool
         """
         passed = np.ones(len(partons), dtype=bool)
         energy = partons[..., 0].sum(axis=1)

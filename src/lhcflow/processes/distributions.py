@@ -62,10 +62,10 @@ def three_jet_observables(momenta: np.ndarray) -> dict[str, np.ndarray]:
 
     Returns
     -------
-    dict of arrays (n,)
-        ``x1`` >= ``x2`` >= ``x3``: energies over half the total; ``thrust``, which is x1; ``y23``: the
-        Durham resolution at which three jets become two; ``cos_thrust``: |cos| of the thrust axis and
-        the beam; ``cos_quark``: cos of the first outgoing parton and the first beam.
+    dict of str to ndarray
+        Dict of arrays (n,) ``x1`` >= ``x2`` >= ``x3``: energies over half the total; ``thrust``, which is x1;
+        ``y23``: the Durham resolution at which three jets become two; ``cos_thrust``: |cos| of the thrust
+        axis and the beam; ``cos_quark``: cos of the first outgoing parton and the first beam.
     """
     if momenta.ndim != 3 or momenta.shape[1:] != (5, 4):
         raise InputError(f"three-jet observables need momenta (n, 5, 4), got {momenta.shape}")
@@ -97,14 +97,15 @@ def boson_observables(momenta: np.ndarray, leptons: list[int], jets: list[int]) 
     ----------
     momenta : array (n, particles, 4)
         In the laboratory, incoming first, GeV.
-    leptons, jets : positions; jets are ordered in transverse momentum here.
+    leptons, jets : list of int
+        Positions; jets are ordered in transverse momentum here.
 
     Returns
     -------
-    dict of arrays (n,)
-        ``m_ll``, ``pt_v``, ``y_v`` (absolute) of the pair, ``pt_l``, ``eta_l`` (absolute) of its first
-        lepton; with jets ``pt_1``, ``y_1`` (absolute) and so on, and ``dr_vj`` of the pair and the first;
-        with two ``m_jj`` and ``dr_jj`` of the first two.
+    dict of str to ndarray
+        Dict of arrays (n,) ``m_ll``, ``pt_v``, ``y_v`` (absolute) of the pair, ``pt_l``, ``eta_l`` (absolute)
+        of its first lepton; with jets ``pt_1``, ``y_1`` (absolute) and so on, and ``dr_vj`` of the pair and
+        the first; with two ``m_jj`` and ``dr_jj`` of the first two.
     """
     boson = momenta[:, leptons].sum(axis=1)
     lepton = momenta[:, leptons[0]]

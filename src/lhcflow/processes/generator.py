@@ -49,15 +49,15 @@ class EventGenerator:
         Such as ``"e+ e- > j j j"`` or ``"p p > e+ ve j"``. A cross section brings all up to
         `phase_space` and `alpha_s`, `pdf`, `scale` with it: then they are not given.
     energy : float or Beams, optional
-        Centre-of-mass energy in GeV, for leptons also :class:`FixedEnergy`, :class:`GaussianSpread` or
-        :class:`EnergyScan`; 91.188 GeV for leptons, 14 TeV for protons by default.
+        Centre-of-mass energy in GeV, for leptons also `FixedEnergy`, `GaussianSpread` or
+        `EnergyScan`; 91.188 GeV for leptons, 14 TeV for protons by default.
     cuts : Cuts, JetCuts or mapping, optional
         Needed by lepton processes with a gluon; `JetCuts` for protons. A mapping such as
         ``{"durham": 0.01}`` has the cuts by name.
     phase_space : {"channels", "poles", "flat"}
-        The map that the sampler adapts to, see :class:`CrossSection`; protons have "channels".
+        The map that the sampler adapts to, see `CrossSection`; protons have "channels".
     method : {"auto", "vegas", "flow", "bare"}
-        That of :class:`lhcflow.integration.Integrator`; ``"bare"`` samples the phase-space map as it is.
+        That of `lhcflow.integration.Integrator`; ``"bare"`` samples the phase-space map as it is.
     seed : int
         The same seed gives the same events.
     alpha_s : float, optional
@@ -65,11 +65,14 @@ class EventGenerator:
     channel_weights : sequence of float, optional
         Of the channels; by default they are optimised before the integration.
     settings : FlowSettings, optional
-        The flow and its training; by default those of the cross section, see :mod:`.flow_settings`.
+        The flow and its training; by default those of the cross section, see `flow_settings`.
     device : str, optional
         Where the flow is fitted, instead of that of `settings`: "cpu", "cuda" (or "gpu"), or "auto" for a
         GPU if there is one.
-    pdf, scale : of processes with protons, see :class:`HadronicCrossSection`.
+    pdf : path or Pdf, optional
+        Of processes with protons, see `HadronicCrossSection`.
+    scale : str or float, optional
+        Of processes with protons, see `HadronicCrossSection`.
 
     Examples
     --------
@@ -135,7 +138,7 @@ class EventGenerator:
 
     @property
     def result(self) -> Result:
-        """Cross section in pb and the sampler, once :meth:`integrate` was called."""
+        """Cross section in pb and the sampler, once `integrate` was called."""
         if self._result is None:
             raise RunError("nothing was integrated yet: call integrate() first")
         return self._result
@@ -172,7 +175,7 @@ class EventGenerator:
         rtol : float, optional
             Stop when the relative error is smaller.
         options
-            Further arguments of :meth:`lhcflow.integration.Integrator.integrate`, such as
+            Further arguments of `lhcflow.integration.Integrator.integrate`, such as
             ``quiet=False`` for its progress; not for ``method="bare"``.
 
         Returns
@@ -214,7 +217,7 @@ class EventGenerator:
         write_json(path, {"result": self.result.to_dict(), "card": self.card()})
 
     def load(self, path: str | os.PathLike[str]) -> Result:
-        """Take over what :meth:`save` wrote; the same events follow as if it had been integrated here.
+        """Take over what `save` wrote; the same events follow as if it had been integrated here.
 
         Raises
         ------

@@ -39,7 +39,7 @@ ITERATIONS, POINTS = 5, 1000  # that fix the shares of categories; points for fi
 class HadronicCrossSection:
     """The integrand of p p -> two leptons + jets: calling it gives pb, zero outside the cuts.
 
-    A point of the unit cube is a point of one channel of :class:`BosonJets`. The value is the sum over all
+    A point of the unit cube is a point of one channel of `BosonJets`. The value is the sum over all
     partonic channels; or a group of them is chosen like a channel of phase space. If there is anything to
     choose, the first coordinate does: category k has the share ``weights[k]`` of it. Channels that differ
     only by an exchange of jets which a chosen group does not tell apart are one category: the first of them
@@ -56,13 +56,13 @@ class HadronicCrossSection:
     cuts : JetCuts or mapping, optional
         The cuts, or those that differ from the default by name.
     scale : str or float
-        Renormalisation and factorisation scale, see :class:`Scale`.
+        Renormalisation and factorisation scale, see `Scale`.
     parameters : mapping or Parameters, optional
         Electroweak parameters to be changed.
     alpha_s : float, optional
         A coupling that does not run.
     weights : array (categories,), optional
-        Even ones if None; see :meth:`optimised`.
+        Even ones if None; see `optimised`.
     providers : mapping of str to AmplitudeProvider, optional
         Amplitudes from elsewhere, by the process of the group that they stand for, such as
         ``"u d~ > e+ ve g"`` (see `groups`); they see momenta as that process has them.
@@ -72,8 +72,10 @@ class HadronicCrossSection:
 
     Attributes
     ----------
-    groups : the partonic channels, those with equal |M|^2 together.
-    categories : list of (number of the group or None for all, number of the channel), groups in turn.
+    groups : list
+        The partonic channels, those with equal |M|^2 together.
+    categories : Categories or None
+        List of (number of the group or None for all, number of the channel), groups in turn.
 
     Raises
     ------
@@ -281,7 +283,7 @@ class HadronicCrossSection:
         """Momenta (n, particles, 4) at points `u`, which of them exist (n,), and their categories (n,).
 
         Laboratory, GeV, incoming partons first, the outgoing in the order of the process; at one azimuth for
-        all, see :class:`BosonJets`. Where there are categories, the place within the category's interval
+        all, see `BosonJets`. Where there are categories, the place within the category's interval
         chooses one of the two images with opposite py.
         """
         u = np.asarray(u, dtype=float)
@@ -300,7 +302,7 @@ class HadronicCrossSection:
         return _reordered(momenta, np.argsort(self._order)), good, category
 
     def evaluate(self, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Momenta as from :meth:`momenta` and the integrand (n,) in pb."""
+        """Momenta as from `momenta` and the integrand (n,) in pb."""
         momenta, passed, category = self.momenta(u)
         value = np.zeros(len(momenta))
         index = np.flatnonzero(passed)

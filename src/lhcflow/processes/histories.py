@@ -15,10 +15,12 @@ class History:
 
     Attributes
     ----------
-    parents : for each jet the one that radiates it, or -1 for the beams.
-    recoil : None if the boson recoils against all jets; or the number of a jet that recoils against the boson
-        and the other jets. Then the boson's own transverse momentum is a variable, and may be small: where
-        the boson is radiated off a pair of jets, there is a pole.
+    parents : tuple of int
+        For each jet the one that radiates it, or -1 for the beams.
+    recoil : int or None
+        None if the boson recoils against all jets; or the number of a jet that recoils against the boson and
+        the other jets. Then the boson's own transverse momentum is a variable, and may be small: where the
+        boson is radiated off a pair of jets, there is a pole.
     """
 
     parents: tuple[int, ...]

@@ -37,13 +37,13 @@ class CrossSection:
     process : Process
         With an electron and a positron coming in.
     energy : float or Beams
-        Centre-of-mass energy in GeV, or :class:`FixedEnergy`, :class:`GaussianSpread`, :class:`EnergyScan`.
+        Centre-of-mass energy in GeV, or `FixedEnergy`, `GaussianSpread`, `EnergyScan`.
     cuts : Cuts or mapping, optional
         The cuts, or their values by name; a process with a gluon diverges without any.
     phase_space : {"channels", "poles", "flat"} or PhaseSpace
-        ``"channels"``: the three-channel map of :func:`gluon_channels` on exactly the region that the
+        ``"channels"``: the three-channel map of `gluon_channels` on exactly the region that the
         cuts leave; ``"poles"``: the same channels on the larger region s_ij > y_cut s, with the cuts as
-        steps in the integrand, as where no map knows the cuts; ``"flat"``: :class:`Rambo`.
+        steps in the integrand, as where no map knows the cuts; ``"flat"``: `Rambo`.
     alpha_s : float, optional
         By default that of the process.
 
@@ -183,7 +183,7 @@ class CrossSection:
         return self._kinematics(u)[0]
 
     def evaluate(self, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Momenta as from :meth:`momenta` and the integrand (n,) in pb."""
+        """Momenta as from `momenta` and the integrand (n,) in pb."""
         momenta, final, sqrt_s, weight = self._kinematics(u)
         passed = self.cuts(final)
         value = np.zeros(len(momenta))
@@ -260,13 +260,14 @@ def optimised_weights(
     Parameters
     ----------
     integrand : CrossSection
-        Its phase space is a :class:`Multichannel`; it is not changed.
+        Its phase space is a `Multichannel`; it is not changed.
     seed, points, iterations
         `points` evaluations of the integrand in each iteration.
 
     Returns
     -------
-    array (channels,), sum 1
+    ndarray
+        Array (channels,), sum 1
     """
     maps = integrand.phase_space
     if not isinstance(maps, Multichannel):

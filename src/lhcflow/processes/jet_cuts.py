@@ -25,13 +25,20 @@ class JetCuts:
 
     Attributes
     ----------
-    jet_pt : smallest transverse momentum of a jet.
-    jet_eta : largest absolute pseudorapidity of a jet.
-    jet_radius : R of the anti-kT algorithm.
-    min_mass, max_mass : range of the invariant mass of the lepton pair, neutrinos included.
-    lepton_pt, lepton_eta : smallest transverse momentum and largest |eta| of charged leptons.
-    missing_pt : smallest transverse momentum of neutrinos.
-    lepton_jet : smallest Delta R of a charged lepton and a jet.
+    jet_pt : float
+        Smallest transverse momentum of a jet.
+    jet_eta : float
+        Largest absolute pseudorapidity of a jet.
+    jet_radius : float
+        R of the anti-kT algorithm.
+    min_mass, max_mass : float
+        Range of the invariant mass of the lepton pair, neutrinos included.
+    lepton_pt, lepton_eta : float
+        Smallest transverse momentum and largest |eta| of charged leptons.
+    missing_pt : float
+        Smallest transverse momentum of neutrinos.
+    lepton_jet : float
+        Smallest Delta R of a charged lepton and a jet.
 
     Raises
     ------
@@ -112,11 +119,13 @@ class JetCuts:
         ----------
         momenta : array (n, particles, 4)
             In the laboratory, GeV.
-        jets, charged, neutral : positions of partons, charged leptons and neutrinos.
+        jets, charged, neutral : list of int
+            Positions of partons, charged leptons and neutrinos.
 
         Returns
         -------
-        array (n,) of bool
+        ndarray
+            Array (n,) of bool
         """
         leptons = momenta[:, [*charged, *neutral]].sum(axis=1)
         mass2 = mass_squared(leptons)

@@ -62,7 +62,7 @@ def boost(p: np.ndarray, frame: np.ndarray) -> np.ndarray:
 
 
 def to_rest_frame(p: np.ndarray, frame: np.ndarray) -> np.ndarray:
-    """Boost `p` into the rest frame of `frame`: the inverse of :func:`boost`."""
+    """Boost `p` into the rest frame of `frame`: the inverse of `boost`."""
     return boost(p, frame * np.array([1.0, -1.0, -1.0, -1.0]))
 
 

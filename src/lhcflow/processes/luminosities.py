@@ -17,8 +17,10 @@ class Luminosities:
 
     Parameters
     ----------
-    groups : the partonic channels.
-    pdf : where the densities come from.
+    groups : sequence of PartonicGroup
+        The partonic channels.
+    pdf : Pdf
+        Where the densities come from.
     """
 
     def __init__(self, groups: Sequence[PartonicGroup], pdf: Pdf) -> None:

@@ -17,12 +17,14 @@ from .structure import Structure
 
 
 class MatrixElement:
-    """Squared amplitude of a :class:`Structure` for given parameters.
+    """Squared amplitude of a `Structure` for given parameters.
 
     Attributes
     ----------
     structure : Structure
+        Which leg is what.
     parameters : Parameters
+        Masses, widths and couplings.
     """
 
     def __init__(self, structure: Structure, parameters: Parameters) -> None:
@@ -41,8 +43,10 @@ class MatrixElement:
 
         Parameters
         ----------
-        momenta : array (n, particles, 4)
-        alpha_s : float or array (n,)
+        momenta : ndarray
+            Array (n, particles, 4)
+        alpha_s : float or ndarray
+            Float or array (n,)
         random : array (n, gluons or more), optional
             Uniform in [0, 1): instead of summing over polarisations of gluons, each gets one linear
             polarisation at a random angle, as in hep-ph/9807207 (section 2). Right on average, and 2^gluons
@@ -67,7 +71,8 @@ class MatrixElement:
 
         Parameters
         ----------
-        momenta : array (n, particles, 4)
+        momenta : ndarray
+            Array (n, particles, 4)
         random : array (n,)
             Uniform in [0, 1).
 
@@ -104,7 +109,7 @@ class MatrixElement:
     def _numpy(
         self, momenta: np.ndarray, angles: np.ndarray | None = None, gauge: int | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """As :meth:`_sums`; the polarisation of gluon number `gauge` is replaced by its momentum."""
+        """As `_sums`; the polarisation of gluon number `gauge` is replaced by its momentum."""
         amplitudes = Amplitudes(self.structure, momenta, angles, gauge)
         v = amplitudes.v
         s = v[0] ** 2 - v[1] ** 2 - v[2] ** 2 - v[3] ** 2

@@ -29,6 +29,7 @@ class PartonicGroup:
         PDG numbers, the two incoming partons first (from beam 1 and beam 2). Leptons stand where the
         process has them, jets in an order common to the group.
     matrix_element : MatrixElement
+        Its |M|^2.
     provider : AmplitudeProvider, optional
         An amplitude from elsewhere, used instead; colours of events stay those of `matrix_element`.
     """
@@ -64,7 +65,7 @@ class PartonicGroup:
     def squared_amplitude(
         self, momenta: np.ndarray, alpha_s: float | np.ndarray, random: np.ndarray | None = None
     ) -> np.ndarray:
-        """|M|^2 (n,) of each member; arguments as in :meth:`MatrixElement.squared`.
+        """|M|^2 (n,) of each member; arguments as in `MatrixElement.squared`.
 
         Identical outgoing particles have their 1 / k!; `alpha_s` may be an array (n,).
         """
@@ -77,7 +78,7 @@ class PartonicGroup:
         return replace(self, provider=provider)
 
     def colour_flows(self, momenta: np.ndarray, random: np.ndarray) -> np.ndarray:
-        """Colour lines (n, particles, 2) for event files; see :meth:`MatrixElement.colour_flows`."""
+        """Colour lines (n, particles, 2) for event files; see `MatrixElement.colour_flows`."""
         return self.matrix_element.colour_flows(momenta, random)
 
 

@@ -45,17 +45,27 @@ class Pdf:
 
     Parameters
     ----------
-    name : name of a set, or path of a grid file; see :func:`find_grid` for where it is looked for.
-    member : number of the member, 0 for the central one.
-    alpha_s : value at the Z mass, to be used instead of the set's own.
-    order : number of loops of its running, likewise.
+    name : path
+        Name of a set, or path of a grid file; see `find_grid` for where it is looked for.
+    member : int
+        Number of the member, 0 for the central one.
+    alpha_s : float, optional
+        Value at the Z mass, to be used instead of the set's own.
+    order : int, optional
+        Number of loops of its running, likewise.
 
     Attributes
     ----------
-    name, member : of the set, and number of the member, None if the file's name has none.
-    path : of the grid file.
-    flavours : PDG numbers of the partons in the set.
-    x_range, q_range : the grid's, without unit and in GeV.
+    name : path
+        Of the set, and number of the member, None if the file's name has none.
+    member : int
+        Of the set, and number of the member, None if the file's name has none.
+    path : Path
+        Of the grid file.
+    flavours : tuple of int
+        PDG numbers of the partons in the set.
+    x_range, q_range : (float, float)
+        The grid's, without unit and in GeV.
 
     Raises
     ------
@@ -107,13 +117,15 @@ class Pdf:
 
         Parameters
         ----------
-        x : (n,) momentum fractions > 0.
-        q : (n,) or number; factorisation scale in GeV.
+        x : ndarray
+            (n,) momentum fractions > 0.
+        q : ndarray
+            (n,) or number; factorisation scale in GeV.
 
         Returns
         -------
         array (n, 14)
-            Column 6 + PDG number for quarks, 6 for the gluon, 13 for the photon; see :meth:`column`.
+            Column 6 + PDG number for quarks, 6 for the gluon, 13 for the photon; see `column`.
         """
         x = np.asarray(x, dtype=float)
         q = np.broadcast_to(np.asarray(q, dtype=float), x.shape)
@@ -125,7 +137,7 @@ class Pdf:
 
     @staticmethod
     def column(pdg: int) -> int:
-        """The column of :meth:`xfx` for a parton's PDG number; 21 is the gluon, 22 the photon."""
+        """The column of `xfx` for a parton's PDG number; 21 is the gluon, 22 the photon."""
         return column(pdg)
 
     def alpha_s(self, q: np.ndarray) -> np.ndarray:
@@ -136,7 +148,7 @@ class Pdf:
 
     @property
     def coupling(self) -> RunningCoupling | TabulatedCoupling:
-        """What :meth:`alpha_s` evaluates."""
+        """What `alpha_s` evaluates."""
         self.alpha_s(np.array([91.2]))
         assert self._coupling is not None
         return self._coupling

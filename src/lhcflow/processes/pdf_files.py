@@ -24,11 +24,16 @@ class PdfGrid:
 
     Attributes
     ----------
-    x : (nx,) knots, increasing.
-    q : (nq,) knots in GeV. Where two subgrids meet, at a quark's threshold, the knot stands twice.
-    starts : positions in `q` at which the subgrids begin.
-    values : (nq, nx, 14) of x f(x, Q), zero for flavours that are not in the file.
-    flavours : PDG numbers that are in the file, 21 for the gluon.
+    x : ndarray
+        (nx,) knots, increasing.
+    q : ndarray
+        (nq,) knots in GeV. Where two subgrids meet, at a quark's threshold, the knot stands twice.
+    starts : tuple of int
+        Positions in `q` at which the subgrids begin.
+    values : ndarray
+        (nq, nx, 14) of x f(x, Q), zero for flavours that are not in the file.
+    flavours : tuple of int
+        PDG numbers that are in the file, 21 for the gluon.
     """
 
     x: np.ndarray

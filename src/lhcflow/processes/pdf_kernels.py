@@ -24,9 +24,11 @@ class Axis:
 
     Attributes
     ----------
-    knots : (n,) logarithms.
-    before, after : (n, 2) for the cell that begins at each knot: factors (1/2, ratio of the cell's width to
-        that of its neighbour), or (1, 0) where there is no neighbour.
+    knots : ndarray
+        (n,) logarithms.
+    before, after : ndarray
+        (n, 2) for the cell that begins at each knot: factors (1/2, ratio of the cell's width to that of its
+        neighbour), or (1, 0) where there is no neighbour.
     """
 
     knots: np.ndarray

@@ -79,7 +79,7 @@ class Rambo:
         return f"Rambo({self.n_final})"
 
     def generate(self, u: np.ndarray, sqrt_s: np.ndarray) -> np.ndarray:
-        """Momenta (n, n_final, 4); arguments as in :class:`PhaseSpace`."""
+        """Momenta (n, n_final, 4); arguments as in `PhaseSpace`."""
         n = self.n_final
         rest = np.zeros((len(u), 4))
         rest[:, 0] = sqrt_s
@@ -104,7 +104,7 @@ class Rambo:
         return np.broadcast_to(1 / volume(self.n_final, sqrt_s), (len(momenta),))
 
     def inverse(self, momenta: np.ndarray) -> np.ndarray:
-        """The coordinates (n, dim) from which :meth:`generate` makes `momenta` (n, n_final, 4)."""
+        """The coordinates (n, dim) from which `generate` makes `momenta` (n, n_final, 4)."""
         n = self.n_final
         u = np.empty((len(momenta), self.dim))
         total = momenta.sum(axis=1)

@@ -88,12 +88,12 @@ class Process:
             The strong coupling; by default that of the parameters.
         random : array (n, gluons), optional
             Uniform in [0, 1): a random polarisation of each gluon instead of their sum, right on average; see
-            :meth:`MatrixElement.squared`. `gluons` is the largest number of them in a subprocess.
+            `MatrixElement.squared`. `gluons` is the largest number of them in a subprocess.
 
         Returns
         -------
-        array (n,), float64
-            In GeV^(8 - 2 * particles).
+        ndarray
+            Array (n,), float64 In GeV^(8 - 2 * particles).
 
         Raises
         ------
@@ -106,7 +106,7 @@ class Process:
     def squared_amplitudes(
         self, momenta: np.ndarray, alpha_s: float | np.ndarray | None = None, random: np.ndarray | None = None
     ) -> np.ndarray:
-        """As :meth:`squared_amplitude`, one column per subprocess: (n, subprocesses)."""
+        """As `squared_amplitude`, one column per subprocess: (n, subprocesses)."""
         momenta = self._checked(momenta)
         coupling = self.parameters.alpha_s if alpha_s is None else alpha_s
         if np.shape(coupling) not in ((), (len(momenta),)):

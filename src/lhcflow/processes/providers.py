@@ -15,9 +15,9 @@ from ..errors import InputError
 
 
 class AmplitudeProvider(Protocol):
-    """Whatever gives |M|^2 of one partonic process: :class:`Process`, :class:`UmamiAmplitude`, own classes.
+    """Whatever gives |M|^2 of one partonic process: `Process`, `UmamiAmplitude`, own classes.
 
-    :meth:`PartonicGroup.with_provider` puts one in the place of the built-in amplitude.
+    `PartonicGroup.with_provider` puts one in the place of the built-in amplitude.
     """
 
     def squared_amplitude(self, momenta: np.ndarray, alpha_s: float | np.ndarray, /) -> np.ndarray:
@@ -36,7 +36,7 @@ class CallableAmplitude:
     ----------
     function : callable
         ``function(momenta, alpha_s)`` with arrays (n, particles, 4) and (n,), returns (n,); conventions as in
-        :meth:`AmplitudeProvider.squared_amplitude`.
+        `AmplitudeProvider.squared_amplitude`.
     particles : int
         Number of external particles, the incoming ones included.
 

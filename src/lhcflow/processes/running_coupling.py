@@ -21,8 +21,10 @@ def beta_coefficients(flavours: int, order: int) -> np.ndarray:
 
     Parameters
     ----------
-    flavours : active quarks.
-    order : number of loops, 1 to 4.
+    flavours : int
+        Active quarks.
+    order : int
+        Number of loops, 1 to 4.
     """
     n = flavours
     b = [
@@ -58,12 +60,19 @@ class RunningCoupling:
 
     Parameters
     ----------
-    value : alpha_s at `scale`.
-    scale : GeV; mostly the Z mass.
-    order : number of loops, 1 to 4.
-    thresholds : pole masses in GeV by the number of flavours that are active above them.
-    flavours : the largest number of active flavours.
+    value : float
+        alpha_s at `scale`.
+    scale : float
+        GeV; mostly the Z mass.
+    order : int
+        Number of loops, 1 to 4.
+    thresholds : mapping of int to float, optional
+        Pole masses in GeV by the number of flavours that are active above them.
+    flavours : int
+        The largest number of active flavours.
 
+    Notes
+    -----
     Outside 0.7 GeV to 200 TeV the coupling is frozen.
 
     Examples
@@ -172,7 +181,8 @@ class TabulatedCoupling:
 
     Parameters
     ----------
-    q, values : (n,) knots in GeV and alpha_s there.
+    q, values : sequence of float
+        (n,) knots in GeV and alpha_s there.
     """
 
     def __init__(self, q: Sequence[float], values: Sequence[float]) -> None:

@@ -2,7 +2,7 @@
 
 Fermion lines run along the fermion number: a line starts at an incoming quark or an outgoing antiquark
 and ends at an outgoing quark or an incoming antiquark. One boson V (gamma*/Z or W) joins the lepton line
-to a quark line; with two quark lines, one gluon joins these. Two processes with equal :class:`Structure`
+to a quark line; with two quark lines, one gluon joins these. Two processes with equal `Structure`
 have the same |M|^2 as function of the momenta.
 """
 

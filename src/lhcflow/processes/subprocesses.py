@@ -112,7 +112,7 @@ def subprocesses(name: str) -> tuple[Subprocess, ...]:
     Raises
     ------
     InputError
-        As :func:`parse`, or there is none.
+        As `parse`, or there is none.
     """
     incoming, outgoing = parse(name)
     by_numbers: dict[tuple[int, ...], list[tuple[str, ...]]] = {}

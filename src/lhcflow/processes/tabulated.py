@@ -48,7 +48,7 @@ class TabulatedDensity:
         return self.low + (bin_ + np.clip(inside, 0, 1)) * self._width
 
     def cumulative(self, x: np.ndarray) -> np.ndarray:
-        """The inverse of :meth:`sample`."""
+        """The inverse of `sample`."""
         bin_, t = self._bin((x - self.low) / self._width)
         left, right = self._values[bin_], self._values[bin_ + 1]
         return self._cdf[bin_] + self._width * (left * t + (right - left) * t**2 / 2)

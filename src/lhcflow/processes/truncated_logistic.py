@@ -13,7 +13,7 @@ def sample(u: np.ndarray, centre: np.ndarray, low: np.ndarray, high: np.ndarray)
 
 
 def cumulative(y: np.ndarray, centre: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """The inverse of :func:`sample`."""
+    """The inverse of `sample`."""
     a, b = _sigmoid(low, centre), _sigmoid(high, centre)
     return (_sigmoid(y, centre) - a) / (b - a)
 

@@ -142,7 +142,7 @@ def export_umami(process: Process | str, path: str | Path) -> None:
 
     The library holds the kernels for all instruction sets and the process with its parameters; it depends on
     the C++ runtime only. ``umami_initialize`` needs no parameter card. It gives |M|^2 as
-    :meth:`Process.squared_amplitude` does and draws colour flows.
+    `Process.squared_amplitude` does and draws colour flows.
 
     Parameters
     ----------

@@ -73,8 +73,12 @@ def measure(
 
     Parameters
     ----------
-    teacher, others : the models.
-    naive_most : largest number of showers for which naive sampling is measured.
+    teacher : CaloFlow
+        The models.
+    others : mapping of str to ShowerModel
+        The models.
+    naive_most : int
+        Largest number of showers for which naive sampling is measured.
     """
     rng = np.random.default_rng(seed)
     incident = {n: rng.uniform(1e3, 1e5, n) for n in counts}

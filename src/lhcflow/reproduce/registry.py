@@ -18,9 +18,12 @@ class Outcome:
 
     Attributes
     ----------
-    sections : tables and figures, with captions.
-    results : the numbers of ``results.json``.
-    warnings : what must be known before the numbers.
+    sections : list of Section
+        Tables and figures, with captions.
+    results : dict of str to object
+        The numbers of ``results.json``.
+    warnings : tuple of str
+        What must be known before the numbers.
     """
 
     sections: list[Section]
@@ -34,10 +37,13 @@ class Entry:
 
     Attributes
     ----------
-    title : what it shows.
-    source : where it was published (arXiv id, number of table or figure).
-    function : ``"module:function"``, imported when it runs; ``function(seed, full, quiet)`` returns an
-        :class:`Outcome`. With ``full`` it has the published statistics, otherwise it takes some minutes.
+    title : str
+        What it shows.
+    source : str
+        Where it was published (arXiv id, number of table or figure).
+    function : str
+        ``"module:function"``, imported when it runs; ``function(seed, full, quiet)`` returns an
+        `Outcome`. With ``full`` it has the published statistics, otherwise it takes some minutes.
     """
 
     title: str

@@ -33,9 +33,12 @@ def variable_pictures(generator: EventGenerator, name: str, points: int) -> list
 
     Parameters
     ----------
-    generator : has integrated.
-    name : of its method, for the captions.
-    points : of each sample.
+    generator : EventGenerator
+        Has integrated.
+    name : str
+        Of its method, for the captions.
+    points : int
+        Of each sample.
     """
     v = integration_variables(generator, points)
     names = [f"${n}$" if " " not in n else n for n in v.names]

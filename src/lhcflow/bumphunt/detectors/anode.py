@@ -16,16 +16,23 @@ class Anode(GenerativeDetector):
     The first flow is trained inside the region, the second in the sidebands. The score is
     ``log p_in(x | m_c) - log p_out(x | m_c)`` with m_c the centre of the region, at all masses: the first
     knows nothing outside, and a score that depends on m only inside would shape the spectrum behind a cut.
-    Features are taken relative to their :class:`~lhcflow.bumphunt.limits.Limits` at the event's own mass.
+    Features are taken relative to their `Limits` at the event's own mass.
 
     Parameters
     ----------
-    signal_region, seed, random_state : see :class:`Detector`.
-    density : of both flows; see :class:`GenerativeDetector`.
+    signal_region : object
+        See `Detector`.
+    seed : int
+        See `Detector`.
+    random_state : int, optional
+        See `Detector`.
+    density : object
+        Of both flows; see `GenerativeDetector`.
 
     Attributes
     ----------
-    inside_ : the trained density of the signal region.
+    inside_ : ConditionalDensity
+        The trained density of the signal region.
     """
 
     def __init__(

@@ -26,7 +26,7 @@ MIN_REGION, MIN_SIDEBAND = 100, 500
 
 @dataclass(frozen=True)
 class Training:
-    """Checked input of :meth:`Detector.fit`; ``inside`` (n,) marks the signal region."""
+    """Checked input of `Detector.fit`; ``inside`` (n,) marks the signal region."""
 
     X: Array
     m: Array
@@ -43,8 +43,10 @@ class Detector(BaseEstimator):
 
     Parameters
     ----------
-    signal_region : (low, high) in TeV.
-    seed : of everything random; ``random_state``, where given, goes before it.
+    signal_region : sequence of float or SignalRegion
+        (low, high) in TeV.
+    seed : int
+        Of everything random; ``random_state``, where given, goes before it.
     """
 
     signal_region: Sequence[float] | SignalRegion
@@ -62,10 +64,12 @@ class Detector(BaseEstimator):
 
         Parameters
         ----------
-        X, m : features (n, features) and resonant mass (n,) in TeV, of the signal region and of its
-            sidebands.
-        labels : (n,) 1 for signal; only :class:`Supervised` looks at them.
-        background : (X, m) of a sample that is known to be background; only for :class:`IdealizedDetector`.
+        X, m : array_like
+            Features (n, features) and resonant mass (n,) in TeV, of the signal region and of its sidebands.
+        labels : array_like, optional
+            (n,) 1 for signal; only `Supervised` looks at them.
+        background : (array_like or array_like), optional
+            (X, m) of a sample that is known to be background; only for `IdealizedDetector`.
 
         Raises
         ------
@@ -107,7 +111,7 @@ class Detector(BaseEstimator):
         background: tuple[ArrayLike, ArrayLike] | None = None,
         seed: int = 0,
     ) -> tuple[Array, Array]:
-        """Events (X, m) that stand for the background in the signal region and that :meth:`fit` did not see.
+        """Events (X, m) that stand for the background in the signal region and that `fit` did not see.
 
         The arguments are events that were held out from the training; a detector that knows the density
         of the background ignores them and draws new ones.
@@ -158,10 +162,12 @@ class ClassifierDetector(Detector):
 
     Parameters
     ----------
-    classifier : an ensemble of :mod:`lhcflow.classifiers`, or any scikit-learn classifier whose ``fit``
-        takes ``sample_weight``; :class:`~lhcflow.classifiers.TreeEnsemble` if None. A copy with a seed of
-        the detector's is trained.
-    use_mass : whether the classifier sees m too.
+    classifier : object
+        An ensemble of `lhcflow.classifiers`, or any scikit-learn classifier whose ``fit`` takes
+        ``sample_weight``; `TreeEnsemble` if None. A copy with a seed of the
+        detector's is trained.
+    use_mass : bool
+        Whether the classifier sees m too.
     """
 
     classifier: Any

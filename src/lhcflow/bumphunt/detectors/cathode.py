@@ -16,16 +16,25 @@ class Cathode(ClassifierDetector, GenerativeDetector):
 
     A conditional flow learns p(x | m) in the sidebands; it is sampled at masses drawn from a kernel
     density of the spectrum in the signal region; a classifier separates the data from these events. It sees
-    the features as the flow does, between their :class:`~lhcflow.bumphunt.limits.Limits`: a cut on Delta R
+    the features as the flow does, between their `Limits`: a cut on Delta R
     itself would select masses, since its edge moves with m.
 
     Parameters
     ----------
-    signal_region, seed, random_state : see :class:`Detector`.
-    density : see :class:`GenerativeDetector`; ``ConditionalDensity.maf()`` is the paper's.
-    classifier, use_mass : see :class:`ClassifierDetector`. Both classes have the same spectrum, so that m
-        may be an input.
-    oversampling : number of drawn events per event in the signal region.
+    signal_region : object
+        See `Detector`.
+    seed : int
+        See `Detector`.
+    random_state : int, optional
+        See `Detector`.
+    density : object
+        See `GenerativeDetector`; ``ConditionalDensity.maf()`` is the paper's.
+    classifier : object
+        See `ClassifierDetector`. Both classes have the same spectrum, so that m may be an input.
+    use_mass : bool
+        See `ClassifierDetector`. Both classes have the same spectrum, so that m may be an input.
+    oversampling : float
+        Number of drawn events per event in the signal region.
 
     Examples
     --------

@@ -19,9 +19,16 @@ class CWoLa(ClassifierDetector):
 
     Parameters
     ----------
-    signal_region, seed, random_state : see :class:`Detector`.
-    strip_width : of each strip, in TeV.
-    classifier : see :class:`ClassifierDetector`.
+    signal_region : object
+        See `Detector`.
+    seed : int
+        See `Detector`.
+    random_state : int, optional
+        See `Detector`.
+    strip_width : float
+        Of each strip, in TeV.
+    classifier : object
+        See `ClassifierDetector`.
     """
 
     def __init__(

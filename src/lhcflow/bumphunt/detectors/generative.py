@@ -25,14 +25,17 @@ class GenerativeDetector(Detector):
 
     Parameters
     ----------
-    density : a :class:`~lhcflow.bumphunt.ConditionalDensity`, of which a copy is trained; the default one
-        if None. A trained one inside scikit-learn's ``FrozenEstimator`` is taken as it is, so that several
-        detectors can share it.
+    density : object
+        A `ConditionalDensity`, of which a copy is trained; the default one if None.
+        A trained one inside scikit-learn's ``FrozenEstimator`` is taken as it is, so that several detectors
+        can share it.
 
     Attributes
     ----------
-    density_ : the trained density p(x | m) of the background.
-    mass_ : the :class:`~lhcflow.bumphunt.MassDensity` of the signal region.
+    density_ : ConditionalDensity
+        The trained density p(x | m) of the background.
+    mass_ : MassDensity
+        The `MassDensity` of the signal region.
     """
 
     density: Any
@@ -47,8 +50,10 @@ class GenerativeDetector(Detector):
 
         Parameters
         ----------
-        m : masses (n,) in TeV, or one for all; those of ``sample_mass(n, seed)`` if None.
-        seed : that of the detector if None: the same call then gives the same events.
+        m : array_like, optional
+            Masses (n,) in TeV, or one for all; those of ``sample_mass(n, seed)`` if None.
+        seed : int, optional
+            That of the detector if None: the same call then gives the same events.
         """
         self._check_trained()
         mass = self.sample_mass(n, seed) if m is None else np.asarray(m, float)

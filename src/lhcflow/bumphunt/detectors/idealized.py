@@ -17,8 +17,16 @@ class IdealizedDetector(ClassifierDetector):
 
     Parameters
     ----------
-    signal_region, seed, random_state : see :class:`Detector`.
-    classifier, use_mass : see :class:`ClassifierDetector`.
+    signal_region : object
+        See `Detector`.
+    seed : int
+        See `Detector`.
+    random_state : int, optional
+        See `Detector`.
+    classifier : object
+        See `ClassifierDetector`.
+    use_mass : bool
+        See `ClassifierDetector`.
     """
 
     def __init__(

@@ -17,10 +17,20 @@ class LaCathode(ClassifierDetector, GenerativeDetector):
 
     Parameters
     ----------
-    signal_region, seed, random_state : see :class:`Detector`.
-    density : see :class:`GenerativeDetector`.
-    classifier, use_mass : see :class:`ClassifierDetector`.
-    oversampling : number of drawn latent points per event in the signal region.
+    signal_region : object
+        See `Detector`.
+    seed : int
+        See `Detector`.
+    random_state : int, optional
+        See `Detector`.
+    density : object
+        See `GenerativeDetector`.
+    classifier : object
+        See `ClassifierDetector`.
+    use_mass : bool
+        See `ClassifierDetector`.
+    oversampling : float
+        Number of drawn latent points per event in the signal region.
     """
 
     def __init__(

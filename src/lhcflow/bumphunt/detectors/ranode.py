@@ -29,20 +29,42 @@ class RAnode(GenerativeDetector):
 
     Parameters
     ----------
-    signal_region, seed, random_state : see :class:`Detector`.
-    density : of the background; see :class:`GenerativeDetector`.
-    fraction : signal fraction w in the signal region.
-    learn_fraction : whether w is fitted too, from ``fraction`` on. Where the signal is weak the result is
-        too large, because p_s then describes what p_b gets wrong, and the scores are worse.
-    layers, hidden, bins : of the signal's flow p_s(x | m), a coupling flow.
-    epochs, batch_size, learning_rate, best, validation_fraction : of its training; see
-        :class:`ConditionalDensity`.
-    members : number of signal flows whose densities are averaged; each has its own split of the events.
-    device : where the signal flows are trained, as of :class:`ConditionalDensity`.
+    signal_region : object
+        See `Detector`.
+    seed : int
+        See `Detector`.
+    random_state : int, optional
+        See `Detector`.
+    density : object
+        Of the background; see `GenerativeDetector`.
+    fraction : float
+        Signal fraction w in the signal region.
+    learn_fraction : bool
+        Whether w is fitted too, from ``fraction`` on. Where the signal is weak the result is too large,
+        because p_s then describes what p_b gets wrong, and the scores are worse.
+    layers : int
+        Of the signal's flow p_s(x | m), a coupling flow.
+    hidden : tuple of int
+        Of the signal's flow p_s(x | m), a coupling flow.
+    bins : int
+        Of the signal's flow p_s(x | m), a coupling flow.
+    epochs, batch_size : int
+        Of its training; see `ConditionalDensity`.
+    learning_rate : float
+        Of its training; see `ConditionalDensity`.
+    best : int
+        Of its training; see `ConditionalDensity`.
+    validation_fraction : float
+        Of its training; see `ConditionalDensity`.
+    members : int
+        Number of signal flows whose densities are averaged; each has its own split of the events.
+    device : str, optional
+        Where the signal flows are trained, as of `ConditionalDensity`.
 
     Attributes
     ----------
-    fraction_ : w, fitted or as given; the mean over the members.
+    fraction_ : float
+        w, fitted or as given; the mean over the members.
     """
 
     def __init__(

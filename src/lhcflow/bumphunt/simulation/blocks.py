@@ -33,10 +33,14 @@ class Yield:
 
     Attributes
     ----------
-    kind : "background" or "signal".
-    accepted, generated : events in the sample, and those generated down to hadrons for them.
-    cross_section, error : of the accepted events in pb, and its statistical error.
-    luminosity : integrated luminosity in 1/fb to which the sample corresponds.
+    kind : str
+        "background" or "signal".
+    accepted, generated : int
+        Events in the sample, and those generated down to hadrons for them.
+    cross_section, error : float
+        Of the accepted events in pb, and its statistical error.
+    luminosity : float
+        Integrated luminosity in 1/fb to which the sample corresponds.
     """
 
     kind: str
@@ -63,10 +67,14 @@ def run_blocks(
 
     Parameters
     ----------
-    settings : the sample.
-    folder : an existing one; blocks of another sample must not be in it.
-    workers : processes at a time; the available cores if None.
-    progress : called with the number of accepted events so far.
+    settings : Simulation
+        The sample.
+    folder : path
+        An existing one; blocks of another sample must not be in it.
+    workers : int, optional
+        Processes at a time; the available cores if None.
+    progress : callable
+        Called with the number of accepted events so far.
 
     Raises
     ------

@@ -39,13 +39,17 @@ def respond(
 
     Parameters
     ----------
-    momenta : (n, 4) as (E, px, py, pz) in GeV.
-    kind : (n,) :data:`CHARGED`, :data:`PHOTON` or :data:`NEUTRAL`.
-    rng : three random numbers are drawn per particle, seen or not.
+    momenta : Array
+        (n, 4) as (E, px, py, pz) in GeV.
+    kind : ndarray
+        (n,) `CHARGED`, `PHOTON` or `NEUTRAL`.
+    rng : np.random.Generator
+        Three random numbers are drawn per particle, seen or not.
 
     Returns
     -------
-    measured momenta (n, 4), massless, and the mask (n,) of what is seen.
+    (Array, ndarray)
+        Measured momenta (n, 4), massless, and the mask (n,) of what is seen.
     """
     energy, px, py, pz = momenta.T
     true_pt = np.hypot(px, py)

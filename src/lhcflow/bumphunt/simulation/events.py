@@ -29,9 +29,12 @@ class Block:
 
     Attributes
     ----------
-    jets : :data:`~lhcflow.bumphunt.features.JetColumns` (n, 14) in GeV.
-    generated : events that were generated down to hadrons for them.
-    cross_section : of the accepted events, in pb, with its relative error of statistics 1 / sqrt(n).
+    jets : Array
+        `JetColumns` (n, 14) in GeV.
+    generated : int
+        Events that were generated down to hadrons for them.
+    cross_section : float
+        Of the accepted events, in pb, with its relative error of statistics 1 / sqrt(n).
     """
 
     jets: Array

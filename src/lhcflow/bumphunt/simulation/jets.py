@@ -22,14 +22,18 @@ def leading_jets(
 
     Parameters
     ----------
-    momenta : (particles, 4) of all events one after the other, as (E, px, py, pz) in GeV.
-    counts : (n,) particles of each event.
-    settings : jet radius and cuts.
+    momenta : Array
+        (particles, 4) of all events one after the other, as (E, px, py, pz) in GeV.
+    counts : ndarray
+        (n,) particles of each event.
+    settings : Simulation
+        Jet radius and cuts.
 
     Returns
     -------
-    :data:`~lhcflow.bumphunt.features.JetColumns` (accepted, 14) of the leading and the second jet, and the
-    mask (n,) of accepted events.
+    (Array, ndarray)
+        `JetColumns` (accepted, 14) of the leading and the second jet, and
+        the mask (n,) of accepted events.
     """
     import awkward as ak
     import fastjet

@@ -15,16 +15,26 @@ class Simulation:
 
     Attributes
     ----------
-    background, signal : number of events that pass the selection.
-    w_mass, x_mass, y_mass : masses of W', X and Y in GeV.
-    energy : centre-of-mass energy in GeV.
-    jet_radius : of the anti-kT jets.
-    min_pt : of the leading jet, in GeV.
-    max_eta : of both leading jets.
-    min_pt_hat : lower end of the hard process' pT in GeV; see :mod:`.veto` for why it may lie so low.
-    smear : detector response on; without it visible particles are clustered as they are.
-    block : accepted events of one block, the unit of work.
-    seed : the same seed gives the same events whatever the number of workers.
+    background, signal : int
+        Number of events that pass the selection.
+    w_mass, x_mass, y_mass : float
+        Masses of W', X and Y in GeV.
+    energy : float
+        Centre-of-mass energy in GeV.
+    jet_radius : float
+        Of the anti-kT jets.
+    min_pt : float
+        Of the leading jet, in GeV.
+    max_eta : float
+        Of both leading jets.
+    min_pt_hat : float
+        Lower end of the hard process' pT in GeV; see `veto` for why it may lie so low.
+    smear : bool
+        Detector response on; without it visible particles are clustered as they are.
+    block : int
+        Accepted events of one block, the unit of work.
+    seed : int
+        The same seed gives the same events whatever the number of workers.
 
     Raises
     ------

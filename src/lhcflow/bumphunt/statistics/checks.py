@@ -22,9 +22,12 @@ class SpuriousSignal:
 
     Attributes
     ----------
-    masses : (masses,) in TeV.
-    ratio : (masses,) fitted yield over its error, from a peak at each mass.
-    count : the same from the count in the signal region; None without a region.
+    masses : Array
+        (masses,) in TeV.
+    ratio : Array
+        (masses,) fitted yield over its error, from a peak at each mass.
+    count : float or None
+        The same from the count in the signal region; None without a region.
     """
 
     masses: Array
@@ -66,12 +69,18 @@ class Sculpting:
 
     Attributes
     ----------
-    efficiency : share that passes, all masses together.
-    constant : comparison with an efficiency that does not depend on the mass.
-    slope, slope_error : relative change of the efficiency per TeV.
-    smooth : the dijet function fitted to the spectrum behind the cut, nothing masked.
-    parameters : of that function, from its own F-test.
-    count : excess in the signal region over the sidebands, which a sculpting cut creates.
+    efficiency : float
+        Share that passes, all masses together.
+    constant : Goodness
+        Comparison with an efficiency that does not depend on the mass.
+    slope, slope_error : float
+        Relative change of the efficiency per TeV.
+    smooth : Goodness
+        The dijet function fitted to the spectrum behind the cut, nothing masked.
+    parameters : int
+        Of that function, from its own F-test.
+    count : Significance
+        Excess in the signal region over the sidebands, which a sculpting cut creates.
     """
 
     efficiency: float
@@ -95,8 +104,10 @@ def sculpting(
 
     Parameters
     ----------
-    before, after : spectra of the same background events, in the same bins, before and behind the cut.
-    first, last : range of the F-test.
+    before, after : Spectrum
+        Spectra of the same background events, in the same bins, before and behind the cut.
+    first, last : int
+        Range of the F-test.
     """
     if before.edges.shape != after.edges.shape or np.any(after.counts > before.counts):
         raise InputError("sculpting compares a spectrum with a part of itself in the same bins")

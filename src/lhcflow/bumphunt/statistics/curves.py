@@ -24,13 +24,18 @@ class Improvement:
 
     Attributes
     ----------
-    band : significance improvement against the signal efficiency, NaN where the background efficiency is
-        not known to 20 %. Over several curves median and 68 % band; of one curve its statistical error.
-    auc, max_sic : area under the ROC curve, and largest improvement; medians.
-    auc_error, max_sic_error : their statistical errors, or half of the band over the curves if that is wider.
-    sic, sic_error : improvement at a background efficiency of 1e-3, and its statistical error, or half of the
-        band over the curves if that is wider.
-    signal, background : numbers of events of one curve.
+    band : Band
+        Significance improvement against the signal efficiency, NaN where the background efficiency is not
+        known to 20 %. Over several curves median and 68 % band; of one curve its statistical error.
+    auc, max_sic : float
+        Area under the ROC curve, and largest improvement; medians.
+    auc_error, max_sic_error : float
+        Their statistical errors, or half of the band over the curves if that is wider.
+    sic, sic_error : float
+        Improvement at a background efficiency of 1e-3, and its statistical error, or half of the band over
+        the curves if that is wider.
+    signal, background : int
+        Numbers of events of one curve.
     """
 
     band: Band
@@ -49,8 +54,10 @@ def improvement(scores: Sequence[ArrayLike], label: ArrayLike) -> Improvement:
 
     Parameters
     ----------
-    scores : of one or several trainings.
-    label : 1 for signal and 0 for background.
+    scores : sequence of array_like
+        Of one or several trainings.
+    label : array_like
+        1 for signal and 0 for background.
     """
     if not scores:
         raise InputError("there are no scores to compare with the labels")

@@ -49,10 +49,14 @@ def spectrum_workspace(
 
     Parameters
     ----------
-    model : of the whole spectrum, with the signal whose events ``signal`` counts.
-    counts : (bins,) data.
-    fits : fit of the sidebands (one spectrum) in the model's parameters.
-    bins : mask (bins,) of the signal region.
+    model : BinnedModel
+        Of the whole spectrum, with the signal whose events ``signal`` counts.
+    counts : array_like
+        (bins,) data.
+    fits : Fits
+        Fit of the sidebands (one spectrum) in the model's parameters.
+    bins : array_like
+        Mask (bins,) of the signal region.
     """
     inside = np.asarray(bins, bool)
     n = np.asarray(counts, float)

@@ -28,14 +28,20 @@ class Fits:
 
     Attributes
     ----------
-    parameters : (n, parameters) of the background.
-    yields : (n,) signal events.
-    deviance : (n,) -2 log L relative to the saturated model, "Poisson chi2" (Baker and Cousins 1984).
-    expected : (n, bins) fitted counts.
-    covariance : (n, k, k) of the free parameters, the yield last where it is free; inverse of Fisher's
-        information.
-    converged : (n,) False where the most steps were not enough.
-    free_yield : whether the yield was fitted.
+    parameters : Array
+        (n, parameters) of the background.
+    yields : Array
+        (n,) signal events.
+    deviance : Array
+        (n,) -2 log L relative to the saturated model, "Poisson chi2" (Baker and Cousins 1984).
+    expected : Array
+        (n, bins) fitted counts.
+    covariance : Array
+        (n, k, k) of the free parameters, the yield last where it is free; inverse of Fisher's information.
+    converged : ndarray
+        (n,) False where the most steps were not enough.
+    free_yield : bool
+        Whether the yield was fitted.
     """
 
     parameters: Array
@@ -70,11 +76,15 @@ def fit(
 
     Parameters
     ----------
-    model : the model.
-    counts : (n, bins), or (bins,) for one spectrum.
-    yields : the signal events, one number or (n,), kept fixed; None to fit them too (if the
-        model has a signal). They may become negative as far as all expected counts stay positive.
-    start : earlier fits of the same n spectra, from which the search starts.
+    model : BinnedModel
+        The model.
+    counts : array_like
+        (n, bins), or (bins,) for one spectrum.
+    yields : array_like, optional
+        The signal events, one number or (n,), kept fixed; None to fit them too (if the model has a signal).
+        They may become negative as far as all expected counts stay positive.
+    start : Fits, optional
+        Earlier fits of the same n spectra, from which the search starts.
 
     Raises
     ------

@@ -29,15 +29,23 @@ class Cut:
 
     Attributes
     ----------
-    working_point : share of the background that passes, by construction.
-    search : of the spectrum.
-    template : count in the signal region and in the template.
-    template_significance : of that count.
-    closure : share of the data beside the signal region that passes, over that of the template, by which the
+    working_point : float
+        Share of the background that passes, by construction.
+    search : Search
+        Of the spectrum.
+    template : TemplateCount
+        Count in the signal region and in the template.
+    template_significance : Significance
+        Of that count.
+    closure : float
+        Share of the data beside the signal region that passes, over that of the template, by which the
         template's background is corrected.
-    signal, background : events of the signal region with these labels that pass; None without labels.
-    signal_efficiency : share of the labelled signal in the signal region that passes.
-    sculpting : of the labelled background; None without labels, and where little of it passes.
+    signal, background : int or None
+        Events of the signal region with these labels that pass; None without labels.
+    signal_efficiency : float or None
+        Share of the labelled signal in the signal region that passes.
+    sculpting : Sculpting or None
+        Of the labelled background; None without labels, and where little of it passes.
     """
 
     working_point: float
@@ -53,7 +61,7 @@ class Cut:
 
 @dataclass(frozen=True)
 class Settings:
-    """Of all searches of a hunt: see :func:`search`."""
+    """Of all searches of a hunt: see `search`."""
 
     resolution: float = 0.03
     parameters: int | None = None
@@ -72,7 +80,7 @@ class Settings:
 def search_spectrum(
     m: ArrayLike, edges: ArrayLike, region: SignalRegion, settings: Settings, first: int = FIRST
 ) -> Search:
-    """Search the spectrum of masses (n,); ``first`` as in :func:`search`."""
+    """Search the spectrum of masses (n,); ``first`` as in `search`."""
     s = settings
     return search(
         Spectrum.of(m, edges), region, s.resolution, s.parameters, s.toys, s.seed, s.energy, s.level, first
@@ -98,11 +106,16 @@ def examine_cut(
 
     Parameters
     ----------
-    m, efficiency : masses and background efficiencies (n,) of all events, see :class:`CrossFit`.
-    template_efficiency : (t,) those of the template.
-    edges : of the fit.
-    inclusive : search before the cut, with the same edges.
-    label : (n,) 1 for signal, where it is known.
+    m, efficiency : array_like
+        Masses and background efficiencies (n,) of all events, see `CrossFit`.
+    template_efficiency : array_like
+        (t,) those of the template.
+    edges : array_like
+        Of the fit.
+    inclusive : Search
+        Search before the cut, with the same edges.
+    label : array_like, optional
+        (n,) 1 for signal, where it is known.
     """
     m = np.asarray(m, float)
     checked_points([working_point], len(np.asarray(template_efficiency)))

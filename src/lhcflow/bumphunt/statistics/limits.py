@@ -123,13 +123,15 @@ class Reference:
     Parameters
     ----------
     model : BinnedModel
+        Of the spectra.
     counts : array, shape (n, bins)
+        Events in the bins of each spectrum.
 
     Attributes
     ----------
     yields : array, shape (n,)
         Signal that fits best, of either sign; zero for an empty spectrum, if the model has parameters.
-    null, best : arrays, shape (n,)
+    null, best : array, shape (n,)
         -2 log L without signal and with the free one.
     """
 

@@ -32,9 +32,12 @@ class BinnedModel:
 
     Attributes
     ----------
-    design : (bins, nodes, parameters).
-    offset : (bins, nodes).
-    signal : (bins,) expected share of the signal in each bin; zeros where there is no signal.
+    design : Array
+        (bins, nodes, parameters).
+    offset : Array
+        (bins, nodes).
+    signal : Array
+        (bins,) expected share of the signal in each bin; zeros where there is no signal.
     """
 
     design: Array
@@ -85,12 +88,15 @@ def dijet_basis(m: ArrayLike, parameters: int, energy: float = ENERGY) -> Array:
 
     Parameters
     ----------
-    m : (...,) masses in TeV.
-    parameters : 2 to 6.
+    m : array_like
+        (...,) masses in TeV.
+    parameters : int
+        2 to 6.
 
     Returns
     -------
-    (..., parameters).
+    Array
+        (..., parameters).
 
     Examples
     --------
@@ -110,16 +116,19 @@ def dijet_basis(m: ArrayLike, parameters: int, energy: float = ENERGY) -> Array:
 
 
 def dijet_model(edges: ArrayLike, parameters: int = 4, energy: float = ENERGY) -> BinnedModel:
-    """The dijet function in bins, without a signal; see :meth:`BinnedModel.with_signal`.
+    """The dijet function in bins, without a signal; see `BinnedModel.with_signal`.
 
     Its parameters are combinations of ``log p1, p2, ...`` chosen to be nearly uncorrelated;
-    :func:`dijet_parameters` turns them back.
+    `dijet_parameters` turns them back.
 
     Parameters
     ----------
-    edges : (bins + 1,) in TeV, below ``energy``.
-    parameters : of the dijet function.
-    energy : centre-of-mass energy in TeV.
+    edges : array_like
+        (bins + 1,) in TeV, below ``energy``.
+    parameters : int
+        Of the dijet function.
+    energy : float
+        Centre-of-mass energy in TeV.
     """
     edges = checked_edges(edges)
     if edges[-1] > energy:
@@ -135,7 +144,7 @@ def dijet_model(edges: ArrayLike, parameters: int = 4, energy: float = ENERGY) -
 
 
 def dijet_parameters(fitted: ArrayLike, edges: ArrayLike, parameters: int, energy: float = ENERGY) -> Array:
-    """``p1, p2, ...`` (..., parameters) from the parameters of a fit of :func:`dijet_model`."""
+    """``p1, p2, ...`` (..., parameters) from the parameters of a fit of `dijet_model`."""
     p = np.asarray(fitted, float) @ _decorrelation(checked_edges(edges), parameters, energy).T
     p[..., 0] = np.exp(p[..., 0])
     return p

@@ -15,13 +15,17 @@ def gaussian_peak(edges: ArrayLike, mass: ArrayLike, resolution: float) -> Array
 
     Parameters
     ----------
-    edges : (bins + 1,) in TeV.
-    mass : one mass or (masses,), in TeV.
-    resolution : relative width, for example 0.03.
+    edges : array_like
+        (bins + 1,) in TeV.
+    mass : array_like
+        One mass or (masses,), in TeV.
+    resolution : float
+        Relative width, for example 0.03.
 
     Returns
     -------
-    (bins,) or (masses, bins); what falls beyond the edges is lost.
+    Array
+        (bins,) or (masses, bins); what falls beyond the edges is lost.
 
     Examples
     --------

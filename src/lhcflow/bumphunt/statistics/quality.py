@@ -59,9 +59,12 @@ class Trial:
 
     Attributes
     ----------
-    parameters : of the dijet function.
-    goodness : in the sidebands.
-    f, p : of the improvement over one parameter fewer, and its chance; NaN for the first.
+    parameters : int
+        Of the dijet function.
+    goodness : Goodness
+        In the sidebands.
+    f, p : float
+        Of the improvement over one parameter fewer, and its chance; NaN for the first.
     """
 
     parameters: int
@@ -101,13 +104,17 @@ def f_test(
 
     Parameters
     ----------
-    region : the signal region, which is masked; None to fit everything.
-    first, last : smallest and largest number of parameters.
-    level : significance level of one more parameter.
+    region : SignalRegion, optional
+        The signal region, which is masked; None to fit everything.
+    first, last : int
+        Smallest and largest number of parameters.
+    level : float
+        Significance level of one more parameter.
 
     Returns
     -------
-    the number of parameters, and all trials.
+    (int, list of Trial)
+        The number of parameters, and all trials.
     """
     if not MIN_PARAMETERS <= first <= last <= MAX_PARAMETERS:
         raise InputError(f"the F-test goes from {MIN_PARAMETERS} to {MAX_PARAMETERS} parameters at most")
@@ -148,9 +155,12 @@ def fit_range(
 
     Parameters
     ----------
-    m : (n,) masses in TeV of all events, before any cut on a score.
-    region : the signal region.
-    width : of a bin in TeV, see :func:`mass_bins`.
+    m : array_like
+        (n,) masses in TeV of all events, before any cut on a score.
+    region : SignalRegion
+        The signal region.
+    width : float, optional
+        Of a bin in TeV, see `mass_bins`.
     high : end of the range in TeV; if None, that of the data without masses far beyond all others
         (`last_mass`).
     """

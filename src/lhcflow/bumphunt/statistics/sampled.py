@@ -53,6 +53,7 @@ class Toys:
     Attributes
     ----------
     counts : array, shape (n, bins)
+        Events in the bins of each pseudo-experiment.
     part : array, shape (n,)
         Hypothesis that each was drawn from.
     log_density : array, shape (n,)
@@ -103,6 +104,7 @@ def toy_limit(
         In the first round. There are more rounds with more toys until the Monte Carlo errors of the observed
         and the median limit, from a bootstrap, are below 2 %, up to 80,000 toys.
     seed : int
+        Of the toys and of the bootstrap.
 
     Returns
     -------

@@ -46,19 +46,34 @@ class Search:
 
     Attributes
     ----------
-    spectrum, region : what was searched.
-    parameters, trials : of the dijet function, and the F-test that chose their number.
-    fits : of the sidebands.
-    background, error : (bins,) expected from the sidebands, and its uncertainty.
-    quality : of the fit in the sidebands.
-    count : excess in the signal region, whatever its shape.
-    p_toys, p_toys_error : local p-value of the count from weighted toys, and its Monte Carlo error; None
+    spectrum : Spectrum
+        What was searched.
+    region : SignalRegion
+        What was searched.
+    parameters : int
+        Of the dijet function, and the F-test that chose their number.
+    trials : list of Trial
+        Of the dijet function, and the F-test that chose their number.
+    fits : Fits
+        Of the sidebands.
+    background, error : Array
+        (bins,) expected from the sidebands, and its uncertainty.
+    quality : Goodness
+        Of the fit in the sidebands.
+    count : Significance
+        Excess in the signal region, whatever its shape.
+    p_toys, p_toys_error : float or None
+        Local p-value of the count from weighted toys, and its Monte Carlo error; None
     where there are
         enough events for the asymptotic one.
-    limit : on the signal events in the signal region; from toys where there are few events.
-    scan : peaks at all masses; those outside the region are fitted with it masked.
-    global_ : largest excess of peaks in the signal region against toys; None without toys.
-    spurious : signal that the fit finds in the fit of a function with one parameter more.
+    limit : Limit
+        On the signal events in the signal region; from toys where there are few events.
+    scan : Scan
+        Peaks at all masses; those outside the region are fitted with it masked.
+    global_ : GlobalP or None
+        Largest excess of peaks in the signal region against toys; None without toys.
+    spurious : SpuriousSignal
+        Signal that the fit finds in the fit of a function with one parameter more.
     """
 
     spectrum: Spectrum
@@ -130,17 +145,25 @@ def search(
 
     Parameters
     ----------
-    spectrum : its bins must end at the limits of the region (:func:`mass_bins`, :func:`fit_range`).
-    region : the signal region; masked in the background fit.
-    resolution : relative width of the peaks.
-    parameters : of the dijet function; by F-test (``first`` to 5) if None.
-    toys : pseudo-experiments for the global p-value, 0 for none. Where there are few events, limit and
+    spectrum : Spectrum
+        Its bins must end at the limits of the region (`mass_bins`, `fit_range`).
+    region : SignalRegion
+        The signal region; masked in the background fit.
+    resolution : float
+        Relative width of the peaks.
+    parameters : int, optional
+        Of the dijet function; by F-test (``first`` to 5) if None.
+    toys : int
+        Pseudo-experiments for the global p-value, 0 for none. Where there are few events, limit and
     p-value of the
         count have toys of their own.
-    energy : centre-of-mass energy in TeV.
-    level : confidence level of the limit.
-    first : fewest parameters in the F-test. Behind a cut these are what the spectrum before it needs: few
-        events can't reject a function that is too stiff, but their p-values suffer from it.
+    energy : float
+        Centre-of-mass energy in TeV.
+    level : float
+        Confidence level of the limit.
+    first : int
+        Fewest parameters in the F-test. Behind a cut these are what the spectrum before it needs: few events
+        can't reject a function that is too stiff, but their p-values suffer from it.
 
     Raises
     ------

@@ -22,10 +22,14 @@ class Significance:
 
     Attributes
     ----------
-    observed : events in the signal region.
-    background, background_error : expected there, from the sidebands, and its uncertainty.
-    yield_, yield_error : fitted signal events.
-    z : local significance in standard deviations, negative for a deficit.
+    observed : float
+        Events in the signal region.
+    background, background_error : float
+        Expected there, from the sidebands, and its uncertainty.
+    yield_, yield_error : float
+        Fitted signal events.
+    z : float
+        Local significance in standard deviations, negative for a deficit.
     """
 
     observed: float
@@ -48,7 +52,8 @@ def signed_z(model: BinnedModel, counts: ArrayLike, start: Fits | None = None) -
 
     Parameters
     ----------
-    start : background fits of the same spectra, made here if None.
+    start : Fits, optional
+        Background fits of the same spectra, made here if None.
     """
     null = fit(model, counts, yields=0.0) if start is None else start
     with_signal = fit(model, counts, start=null)
@@ -106,9 +111,12 @@ class Scan:
 
     Attributes
     ----------
-    masses : (masses,) in TeV.
-    z : (masses,) signed local significances.
-    yields, errors : (masses,) fitted signal events and their errors.
+    masses : Array
+        (masses,) in TeV.
+    z : Array
+        (masses,) signed local significances.
+    yields, errors : Array
+        (masses,) fitted signal events and their errors.
     """
 
     masses: Array
@@ -156,8 +164,9 @@ def shape_scan(
 
     Parameters
     ----------
-    region : masked for peaks outside of it, since an excess there would bend the background under them;
-        None to mask nothing.
+    region : SignalRegion, optional
+        Masked for peaks outside of it, since an excess there would bend the background under them; None to
+        mask nothing.
     """
     masses = np.atleast_1d(np.asarray(masses, float))
     model = dijet_model(spectrum.edges, parameters, energy)

@@ -23,8 +23,10 @@ class Spectrum:
 
     Parameters
     ----------
-    edges : (bins + 1,) rising, in TeV.
-    counts : (bins,) not negative.
+    edges : array_like
+        (bins + 1,) rising, in TeV.
+    counts : array_like
+        (bins,) not negative.
 
     Raises
     ------
@@ -104,13 +106,17 @@ def mass_bins(region: SignalRegion, low: float, high: float, width: float | None
 
     Parameters
     ----------
-    region : the signal region.
-    low, high : range in TeV; all bins lie above ``low``, the last one may reach beyond ``high``.
-    width : about the width of a bin in TeV; a quarter of the region's if None.
+    region : SignalRegion
+        The signal region.
+    low, high : float
+        Range in TeV; all bins lie above ``low``, the last one may reach beyond ``high``.
+    width : float, optional
+        About the width of a bin in TeV; a quarter of the region's if None.
 
     Returns
     -------
-    edges (bins + 1,) in TeV.
+    Array
+        Edges (bins + 1,) in TeV.
     """
     if not low < region.low < region.high < high:
         raise InputError(

@@ -88,6 +88,7 @@ def template_count(
     template_passed : array_like, shape (t,)
         The same of the template's events, none of which trained the cut.
     region : SignalRegion
+        In which the signal is looked for.
     before, before_error : float
         Background in the signal region before the cut and its error, for example from the fit of the
         sidebands. By default the events that are there, whose signal is then counted as background: 1 % of it

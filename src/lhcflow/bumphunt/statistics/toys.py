@@ -95,7 +95,7 @@ def significance_of_log(log_p: float) -> float:
     """
     if log_p > -600:
         return float(stats.norm.isf(math.exp(log_p)))
-    z = math.sqrt(-2 * log_p)
+    z, log_p = math.sqrt(-2 * log_p), float(log_p)
     for _ in range(20):
         # Newton's method; the derivative of log sf is -z (1 + 1/z^2) up to 1/z^4.
         z += (float(stats.norm.logsf(z)) - log_p) / (z + 1 / z)
@@ -123,10 +123,14 @@ def toy_scan(
 
     Parameters
     ----------
-    model : of the background.
-    peaks : (masses, bins), shapes of the signal.
-    expected : (bins,) background from which the toys are drawn.
-    progress : called with (masses done, masses), once per mass and 10,000 toys.
+    model : BinnedModel
+        Of the background.
+    peaks : array_like
+        (masses, bins), shapes of the signal.
+    expected : array_like
+        (bins,) background from which the toys are drawn.
+    progress : callable, optional
+        Called with (masses done, masses), once per mass and 10,000 toys.
     """
     shapes = np.atleast_2d(np.asarray(peaks, float))
     counts = draw_toys(expected, toys, seed)

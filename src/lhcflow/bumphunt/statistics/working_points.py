@@ -18,8 +18,10 @@ def passes(efficiency: ArrayLike, working_point: float) -> NDArray[np.bool_]:
 
     Parameters
     ----------
-    efficiency : (n,) :attr:`CrossFit.efficiency`: the share of background at least as signal-like.
-    working_point : in (0, 1]; 1 keeps all.
+    efficiency : array_like
+        (n,) `CrossFit.efficiency`: the share of background at least as signal-like.
+    working_point : float
+        In (0, 1]; 1 keeps all.
     """
     if not 0 < working_point <= 1:
         raise InputError(f"a working point is a background efficiency in (0, 1], got {working_point}")
@@ -32,8 +34,10 @@ def checked_points(points: Sequence[float], reference: int | None = None) -> lis
 
     Parameters
     ----------
-    points : background efficiencies.
-    reference : number of background events on whose scores the cuts rest, where it is known already.
+    points : sequence of float
+        Background efficiencies.
+    reference : int, optional
+        Number of background events on whose scores the cuts rest, where it is known already.
     """
     for point in points:
         if not 0 < point < 1:

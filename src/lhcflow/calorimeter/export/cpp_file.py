@@ -27,12 +27,15 @@ def export_cpp(model: ShowerModel, folder: str | os.PathLike[str]) -> list[Path]
 
     Parameters
     ----------
-    model : teacher or student.
-    folder : is created; files in it of the same names are replaced.
+    model : ShowerModel
+        Teacher or student.
+    folder : path
+        Is created; files in it of the same names are replaced.
 
     Returns
     -------
-    The files.
+    list of path
+        The files.
 
     Raises
     ------

@@ -87,7 +87,7 @@ def _activate(graph: Graph, net: MADE, x: str) -> str:
 
 
 def _inverse_spline(graph: Graph, layer: AutoregressiveSpline, z: str, params: str) -> str:
-    """The inverse of :func:`lhcflow.flows.spline_formulas.reference` with linear tails, line by line."""
+    """The inverse of `lhcflow.flows.spline_formulas.reference` with linear tails, line by line."""
     op, bins, bound = graph.op, layer.bins, layer.bound
     widths, heights, raw = graph.ops("Split", 3, params, graph.integers(bins, bins, bins - 1), axis=-1)
     (xs, widths), (ys, heights) = (_knots(graph, w, layer) for w in (widths, heights))

@@ -12,7 +12,7 @@ _OPSET, _IR_VERSION = 18, 8
 
 
 class Graph:
-    """Nodes and constants of a graph; values are the names that :meth:`op` returns.
+    """Nodes and constants of a graph; values are the names that `op` returns.
 
     Inputs and output are float32. Between them all is float32, or float64 if ``double``.
 

@@ -1,4 +1,4 @@
-"""HitFlow as ONNX operations: the steps of :meth:`HitDensity.decode`, one after the other."""
+"""HitFlow as ONNX operations: the steps of `HitDensity.decode`, one after the other."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .shower_graph import layer_energies
 def hitflow(
     graph: Graph, model: HitFlow, incident: str, noise_energies: str, chances: str, normal: str
 ) -> str:
-    """Voxels (n, V) in MeV, as :meth:`HitFlow.decode`; ``chances`` (n, V) are uniform, ``normal`` normal."""
+    """Voxels (n, V) in MeV, as `HitFlow.decode`; ``chances`` (n, V) are uniform, ``normal`` normal."""
     energies = layer_energies(graph, model.energies, incident, noise_energies)
     return _cells(graph, model.hits, incident, energies, chances, normal)
 
@@ -59,9 +59,11 @@ class _Steps:
 
     Attributes
     ----------
-    expected, precision, mean, sigma : (n, V) of the cells given the energies alone: hit probability, its
-        inverse standard deviation, mean and sigma.
-    blend : of each table, its weight (n, L) in the layers.
+    expected, precision, mean, sigma : ndarray
+        (n, V) of the cells given the energies alone: hit probability, its inverse standard deviation, mean
+        and sigma.
+    blend : ndarray
+        Of each table, its weight (n, L) in the layers.
     """
 
     def __init__(self, graph: Graph, model: HitDensity, incident: str, energies: str) -> None:
@@ -78,7 +80,7 @@ class _Steps:
         self.blend = _blend(graph, model, powers)
 
     def parameters(self, step: Step, index: np.ndarray, total: str, seen: str) -> list[str]:
-        """Log-odds, mean and log sigma (n, k) of cells ``index``, as :meth:`HitDensity.parameters_of`.
+        """Log-odds, mean and log sigma (n, k) of cells ``index``, as `HitDensity.parameters_of`.
 
         ``seen`` are the links of all earlier steps.
         """
@@ -91,7 +93,7 @@ class _Steps:
         return [odds, mean, op("Clip", scale, -4.0, 1.5)]
 
     def _state(self, step: int, total: str) -> str:
-        """As :meth:`HitDensity.state`."""
+        """As `HitDensity.state`."""
         graph, op, layers = self._graph, self._graph.op, len(self._model.layers.sizes)
         mean, scale = (op("MatMul", self._powers, t.T) for t in _numbers(self._model.state_terms[:, step]))
         split = graph.integers(layers, (SUMS - 1) * layers)
@@ -115,7 +117,7 @@ def _powers(graph: Graph, model: HitDensity, incident: str, energies: str) -> st
 
 
 def _blend(graph: Graph, model: HitDensity, powers: str) -> list[str]:
-    """As :func:`tables.blend`, one (n, L) per table."""
+    """As `tables.blend`, one (n, L) per table."""
     op, centres = graph.op, _numbers(model.centres)
     c = graph.columns(powers, 2 + np.arange(len(centres)))
     pairs = zip(centres.T[:-1], centres.T[1:], strict=True)
@@ -125,7 +127,7 @@ def _blend(graph: Graph, model: HitDensity, powers: str) -> list[str]:
 
 
 def _unscore(graph: Graph, model: HitDensity, z: str, index: np.ndarray, weights: list[str]) -> str:
-    """As :func:`tables.to_values`: a broken line is a sum of kinks."""
+    """As `tables.to_values`: a broken line is a sum of kinks."""
     op, xs = graph.op, SCORES
     bent = op("Relu", op("Sub", op("Unsqueeze", z, graph.integers(-1)), xs[1:-1]))
     parts = []
@@ -139,7 +141,7 @@ def _unscore(graph: Graph, model: HitDensity, z: str, index: np.ndarray, weights
 
 
 def _renormalised(graph: Graph, model: HitDensity, excess: str, energies: str) -> str:
-    """As :meth:`HitDensity.renormalise`."""
+    """As `HitDensity.renormalise`."""
     op, sizes = graph.op, np.array(model.layers.sizes)
     belongs = np.repeat(np.eye(len(sizes)), sizes, axis=0)  # (V, L)
     hit = graph.number(op("Greater", excess, 0.0))

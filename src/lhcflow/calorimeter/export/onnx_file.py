@@ -58,18 +58,22 @@ def export_onnx(
 
     Parameters
     ----------
-    model : a HitFlow, or a student of a CaloFlow: a teacher would need one pass per voxel in its graph;
-        distil it, or export it for C++.
-    path : the file.
-    names : of the inputs, see INPUTS.
+    model : ShowerModel
+        A HitFlow, or a student of a CaloFlow: a teacher would need one pass per voxel in its graph; distil
+        it, or export it for C++.
+    path : path
+        The file.
+    names : {"lhcflow", "fastcalosim"}
+        Of the inputs, see INPUTS.
     precision : "single" computes in float32, "double" in float64, which takes twice as long. Steep flows
         (of a bad training) amplify the rounding of float32, and a voxel at the threshold can fall on either
         side of it; "auto" takes "double" where that is seen, and for a HitFlow.
 
     Returns
     -------
-    The largest deviation of a voxel from :meth:`~lhcflow.calorimeter.models.CaloFlow.decode`, as a share of
-    the incident energy, in 1000 showers; and the precision taken, "single" or "double".
+    (float, str)
+        The largest deviation of a voxel from `decode`, as a share
+        of the incident energy, in 1000 showers; and the precision taken, "single" or "double".
 
     Raises
     ------
@@ -165,7 +169,7 @@ def session(graph: bytes | str | os.PathLike[str], threads: int = 1) -> Any:
 
 
 def feeds(names: Names, *values: np.ndarray) -> dict[str, np.ndarray]:
-    """The inputs of a graph by name, as float32, in the order of :func:`input_names`."""
+    """The inputs of a graph by name, as float32, in the order of `input_names`."""
     given = dict(zip(input_names(names, len(values)), values, strict=True))
     if names == "fastcalosim":
         given[PSEUDORAPIDITY] = np.zeros_like(values[0])

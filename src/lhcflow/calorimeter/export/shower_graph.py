@@ -13,7 +13,7 @@ from .graph import Graph
 
 
 def caloflow(graph: Graph, model: CaloFlow, incident: str, noise_energies: str, noise_voxels: str) -> str:
-    """Voxels (n, V) in MeV, as :meth:`CaloFlow.decode`."""
+    """Voxels (n, V) in MeV, as `CaloFlow.decode`."""
     energies = layer_energies(graph, model.energies, incident, noise_energies)
     shares = model.voxels.shares
     floored = graph.op("Max", energies, 1e-4)
@@ -24,7 +24,7 @@ def caloflow(graph: Graph, model: CaloFlow, incident: str, noise_energies: str, 
 
 
 def layer_energies(graph: Graph, flow: EnergyFlow, incident: str, noise: str) -> str:
-    """Layer energies (n, L), as :meth:`EnergyFlow.decode`."""
+    """Layer energies (n, L), as `EnergyFlow.decode`."""
     op = graph.op
     u = _expit(graph, invert(graph, flow.flow, noise, _log10(graph, incident)), flow.alpha)
     if flow.fractions.seen:
@@ -44,7 +44,7 @@ def layer_energies(graph: Graph, flow: EnergyFlow, incident: str, noise: str) ->
 
 
 def _renormalised(graph: Graph, shares: VoxelFractions, voxels: str, energies: str) -> str:
-    """Voxels (n, V), as :meth:`VoxelFractions.renormalise`."""
+    """Voxels (n, V), as `VoxelFractions.renormalise`."""
     op, sizes = graph.op, np.array(shares.layers.sizes)
     belongs = np.repeat(np.eye(len(sizes)), sizes, axis=0)  # (V, L)
 

@@ -37,10 +37,14 @@ class Simulation:
 
     Attributes
     ----------
-    showers : number of showers in the file.
-    physics : what Geant4 ran, in words.
-    cpu_seconds : CPU time of all showers, Geant4's start not counted.
-    mean_energy : mean incident energy, GeV.
+    showers : int
+        Number of showers in the file.
+    physics : str
+        What Geant4 ran, in words.
+    cpu_seconds : float
+        CPU time of all showers, Geant4's start not counted.
+    mean_energy : float
+        Mean incident energy, GeV.
     """
 
     showers: int
@@ -78,18 +82,28 @@ def simulate(
 
     Parameters
     ----------
-    particle : one of PARTICLES; it flies along z from the middle of the front face.
-    showers : how many.
-    out : the HDF5 file (:func:`lhcflow.calorimeter.write_showers`).
-    energy : limits of the uniform distribution of the incident energy, GeV.
-    seed : seeds Geant4 and the energies.
-    cut : production cut in mm; 0.7 is Geant4's usual value and CaloGAN's.
-    physics : "FTFP_BERT"; "data-free" for models that need no data files (see
-        :mod:`lhcflow.calorimeter.geant4.data_free`); "auto" for the first where Geant4's data sets are
+    particle : str
+        One of PARTICLES; it flies along z from the middle of the front face.
+    showers : int
+        How many.
+    out : path
+        The HDF5 file (`lhcflow.calorimeter.write_showers`).
+    energy : (float, float)
+        Limits of the uniform distribution of the incident energy, GeV.
+    seed : int
+        Seeds Geant4 and the energies.
+    cut : float
+        Production cut in mm; 0.7 is Geant4's usual value and CaloGAN's.
+    physics : str
+        "FTFP_BERT"; "data-free" for models that need no data files (see
+        `lhcflow.calorimeter.geant4.data_free`); "auto" for the first where Geant4's data sets are
         installed and the second elsewhere.
-    workers : number of processes at a time; the number of cores if None.
-    resume, force : go on with, or throw away, what an earlier call left.
-    progress : is called with the number of finished showers.
+    workers : int, optional
+        Number of processes at a time; the number of cores if None.
+    resume, force : bool
+        Go on with, or throw away, what an earlier call left.
+    progress : callable, optional
+        Is called with the number of finished showers.
 
     Raises
     ------

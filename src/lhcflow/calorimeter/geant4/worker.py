@@ -24,12 +24,18 @@ def simulate_block(
 
     Parameters
     ----------
-    particle : Geant4's name.
-    showers : number of showers.
-    energy : lower and upper limit of the uniform distribution of the incident energy, GeV.
-    seed, block : together they seed Geant4 and the energies.
-    cut : production cut, mm.
-    physics : "FTFP_BERT" or "data-free".
+    particle : str
+        Geant4's name.
+    showers : int
+        Number of showers.
+    energy : (float, float)
+        Lower and upper limit of the uniform distribution of the incident energy, GeV.
+    seed, block : int
+        Together they seed Geant4 and the energies.
+    cut : float
+        Production cut, mm.
+    physics : str
+        "FTFP_BERT" or "data-free".
 
     Returns
     -------

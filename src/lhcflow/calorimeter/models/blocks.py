@@ -30,12 +30,20 @@ def masked_blocks(
 
     Parameters
     ----------
-    dim, context : dimensions of the data and of the condition.
-    blocks : number of blocks.
-    hidden : widths of the hidden layers of each block.
-    bins, bound : of the splines, which are the identity outside [-bound, bound].
-    fast : "density" (teacher, MAF) or "sampling" (student, IAF).
-    seed : of weights and permutations; flows of one seed have the same permutations.
+    dim, context : int
+        Dimensions of the data and of the condition.
+    blocks : int
+        Number of blocks.
+    hidden : sequence of int
+        Widths of the hidden layers of each block.
+    bins : int
+        Of the splines, which are the identity outside [-bound, bound].
+    bound : float
+        Of the splines, which are the identity outside [-bound, bound].
+    fast : {"density", "sampling"}
+        "density" (teacher, MAF) or "sampling" (student, IAF).
+    seed : int
+        Of weights and permutations; flows of one seed have the same permutations.
     """
     if blocks < 1:
         raise InputError(f"a flow needs one or more blocks, got {blocks}")

@@ -26,12 +26,14 @@ class CaloFlow(ShowerModel):
     """Showers in two steps: p(E_layers | E_inc) and p(voxels | E_layers, E_inc).
 
     The teacher has a masked flow that is fast in density and is sampled incrementally; the student of
-    :func:`~lhcflow.calorimeter.models.student.distill` has one that is fast in sampling.
+    `distill` has one that is fast in sampling.
 
     Parameters
     ----------
-    energies : flow I.
-    voxels : flow II.
+    energies : EnergyFlow
+        Flow I.
+    voxels : VoxelFlow
+        Flow II.
 
     Examples
     --------
@@ -64,9 +66,20 @@ class CaloFlow(ShowerModel):
 
         Parameters
         ----------
-        layers : number of voxels of each layer.
-        top : largest ratio of deposited and incident energy; :meth:`train` sets it from the showers.
-        blocks, hidden, bins, noise, threshold, seed : see :class:`VoxelFlow`.
+        layers : sequence of int
+            Number of voxels of each layer.
+        top : float
+            Largest ratio of deposited and incident energy; `train` sets it from the showers.
+        blocks : int
+            See `VoxelFlow`.
+        hidden : sequence of int
+            See `VoxelFlow`.
+        bins : int
+            See `VoxelFlow`.
+        noise, threshold : float
+            See `VoxelFlow`.
+        seed : int
+            See `VoxelFlow`.
         """
         energies = EnergyFlow(layers, top, noise, seed=seed)
         return cls(
@@ -88,16 +101,23 @@ class CaloFlow(ShowerModel):
 
         Parameters
         ----------
-        incident : (n,) incident energies in MeV.
-        voxels : (n, V) voxel energies in MeV.
-        settings : of flow II.
-        energy_settings : of flow I; with the same number of epochs if None.
-        folder : for checkpoints, ``energies.safetensors`` and ``voxels.safetensors``.
-        resume : go on from the checkpoints in ``folder`` where there are any.
+        incident : Array
+            (n,) incident energies in MeV.
+        voxels : Array
+            (n, V) voxel energies in MeV.
+        settings : TrainingSettings, optional
+            Of flow II.
+        energy_settings : TrainingSettings, optional
+            Of flow I; with the same number of epochs if None.
+        folder : path, optional
+            For checkpoints, ``energies.safetensors`` and ``voxels.safetensors``.
+        resume : bool
+            Go on from the checkpoints in ``folder`` where there are any.
 
         Returns
         -------
-        The histories of "energies" and "voxels".
+        dict of str to History
+            The histories of "energies" and "voxels".
 
         Raises
         ------

@@ -16,7 +16,7 @@ from .preprocessing import THRESHOLD
 from .reflections import Reflections
 
 MODELS = ("caloflow", "icaloflow", "hitflow")
-"""Names for :func:`build_model`."""
+"""Names for `build_model`."""
 
 # Read-out thresholds in MeV (2410.21611, section 3); elsewhere that of 2106.05285 and 2210.14245. What the
 # metrics of data set 1 cut away, up to 1 MeV, is in its showers and has to be generated.
@@ -28,10 +28,14 @@ def build_model(name: str, geometry: Geometry, seed: int = 0, **options: Any) ->
 
     Parameters
     ----------
-    name : one of ``MODELS``.
-    geometry : of the showers.
-    seed : of the weights.
-    options : of the model's ``build``; those that are None are left out.
+    name : str
+        One of ``MODELS``.
+    geometry : Geometry
+        Of the showers.
+    seed : int
+        Of the weights.
+    options : object
+        Of the model's ``build``; those that are None are left out.
 
     Raises
     ------

@@ -20,8 +20,10 @@ class Cells:
 
     Parameters
     ----------
-    shapes : cells along both axes of each layer.
-    inwards : of each layer, whether its cells are generated from the outside inwards; fine layers if empty.
+    shapes : tuple of (int, int)
+        Cells along both axes of each layer.
+    inwards : tuple of bool
+        Of each layer, whether its cells are generated from the outside inwards; fine layers if empty.
     """
 
     shapes: tuple[tuple[int, int], ...]

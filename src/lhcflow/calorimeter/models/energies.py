@@ -31,16 +31,24 @@ class EnergyFlow(Component):
 
     Parameters
     ----------
-    layers : number of voxels of each layer.
-    top : largest ratio of deposited and incident energy.
-    noise : width in MeV of the noise per voxel in the training, whose mean is taken off again. 0: only layers
+    layers : sequence of int
+        Number of voxels of each layer.
+    top : float
+        Largest ratio of deposited and incident energy.
+    noise : float
+        Width in MeV of the noise per voxel in the training, whose mean is taken off again. 0: only layers
         below the threshold get any energy, even in its logarithm, over the decade below the threshold: they
         stay apart from others, and are empty again in what is generated.
-    alpha : see :func:`~lhcflow.calorimeter.models.preprocessing.logit`.
-    flow : over the L numbers of :class:`EnergyFractions`, with one context feature.
-    seed : of the flow's weights, if none is given.
-    seen : see :class:`EnergyFractions`.
-    trained : least and largest incident energy of the training, in MeV; empty if there was none.
+    alpha : float
+        See `logit`.
+    flow : Flow, optional
+        Over the L numbers of `EnergyFractions`, with one context feature.
+    seed : int
+        Of the flow's weights, if none is given.
+    seen : sequence of sequence of float
+        See `EnergyFractions`.
+    trained : sequence of float
+        Least and largest incident energy of the training, in MeV; empty if there was none.
     """
 
     def __init__(

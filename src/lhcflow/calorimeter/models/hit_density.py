@@ -19,7 +19,7 @@ from .preprocessing import THRESHOLD, LayerSizes
 from .tables import SCORES, TABLES, blend, lines, to_scores, to_values
 
 SUMS = 9
-"""Per layer, over the cells so far: see :meth:`HitDensity.sums`."""
+"""Per layer, over the cells so far: see `HitDensity.sums`."""
 KNOTS = (-2.0, -1.0, 0.0, 1.0)
 """Standardised logarithms of energies, where a dependence on them may bend: layers have four decades."""
 FAINT = 1.0
@@ -42,13 +42,22 @@ class Step:
 
     Attributes
     ----------
-    number : of the step.
-    cells, layer : numbers of its cells, k of them, and their layer.
-    near : (m,) columns of the links that they look at.
-    weights : (powers + SUMS layers + m, 3 k) of the regressions.
-    sums : (3 k, SUMS layers), see :meth:`HitDensity.sums`.
-    lines : of the tables, see :func:`~lhcflow.calorimeter.models.tables.lines`.
-    most : (k,) largest logarithms of shares.
+    number : int
+        Of the step.
+    cells : slice
+        Numbers of its cells, k of them, and their layer.
+    layer : int
+        Numbers of its cells, k of them, and their layer.
+    near : Tensor
+        (m,) columns of the links that they look at.
+    weights : Tensor
+        (powers + SUMS layers + m, 3 k) of the regressions.
+    sums : Tensor
+        (3 k, SUMS layers), see `HitDensity.sums`.
+    lines : Tensor
+        Of the tables, see `lines`.
+    most : Tensor
+        (k,) largest logarithms of shares.
     """
 
     number: int
@@ -81,10 +90,14 @@ class Conditions:
 
     Attributes
     ----------
-    powers : (n, powers), see :meth:`HitDensity.powers`.
-    odds, mean, scale : (n, V) of the cells, see :meth:`HitDensity.base`.
-    blend : (n, L, TABLES), weights of the layers' tables.
-    state_mean, state_inverse : (steps, n, SUMS layers), see :meth:`HitDensity.moments`.
+    powers : Tensor
+        (n, powers), see `HitDensity.powers`.
+    odds, mean, scale : Tensor
+        (n, V) of the cells, see `HitDensity.base`.
+    blend : Tensor
+        (n, L, TABLES), weights of the layers' tables.
+    state_mean, state_inverse : Tensor
+        (steps, n, SUMS layers), see `HitDensity.moments`.
     """
 
     powers: Tensor
@@ -102,7 +115,7 @@ class HitDensity(Component):
     A cell is empty with a probability of its own: nothing is dequantised. If it is hit, the logarithm of what
     it has above the threshold, as a share of the layer's energy, standardised given the energies and mapped
     to a normal variable by tables, is normal. Log-odds, mean and log sigma of a cell are linear in
-    :meth:`powers` of the energies; in the sums and first moments of energies, hits and standardised energies
+    `powers` of the energies; in the sums and first moments of energies, hits and standardised energies
     over the steps before; and in the cells near by. Where the core has most of a layer's energy it comes
     last, and cells see what is left. Elsewhere they are fitted to shares of a total that varies by a fifth,
     which decouples them as a gamma total does Dirichlet's shares; samples are scaled. Cells of one step
@@ -110,13 +123,16 @@ class HitDensity(Component):
     than the largest that was seen in the fit in cells of its place (`brightest`): mean and sigma, of degree
     two in the energies, are large where a layer has an unusual energy, and one shower in 2,000 had a tenth
     or half of its first layer in a cell at the side, where no real one has a hundredth. Everything is fitted
-    by ridge regressions, see :mod:`.hit_fit`: no epochs, no learning rate.
+    by ridge regressions, see `hit_fit`: no epochs, no learning rate.
 
     Parameters
     ----------
-    shapes : cells along both axes of each layer; layers cover the same square, with the axis in its middle.
-    threshold : in MeV, below which a cell counts as empty.
-    inwards : of each layer, whether its cells are generated from the outside inwards; the fit chooses that.
+    shapes : sequence of sequence of int
+        Cells along both axes of each layer; layers cover the same square, with the axis in its middle.
+    threshold : float
+        In MeV, below which a cell counts as empty.
+    inwards : sequence of bool
+        Of each layer, whether its cells are generated from the outside inwards; the fit chooses that.
     """
 
     centre: Tensor
@@ -203,7 +219,7 @@ class HitDensity(Component):
 
     def score(self, t: Tensor, index: Tensor | slice, weights: Tensor) -> tuple[Tensor, Tensor]:
         """Standardised logarithms (n, k) of cells to normal variables, and the slopes; ``weights`` of
-        :meth:`blend`.
+        `blend`.
         """
         return to_scores(t, self.knots[self.orbit[index]], weights[:, self.layer[index]])
 
@@ -317,7 +333,7 @@ class HitDensity(Component):
     def decode(self, incident: Tensor, energies: Tensor, chances: Tensor, latent: Tensor) -> Tensor:
         """Voxels (n, V) in MeV of uniform numbers (n, V), which choose the hits, and normal ones (n, V).
 
-        On CUDA this is one graph, see :class:`~lhcflow.flows.graphed.Graphs`.
+        On CUDA this is one graph, see `Graphs`.
         """
         return self._graphs.run(self._decode, incident, energies, chances, latent)[0]
 
@@ -350,13 +366,14 @@ class HitDensity(Component):
 
     @torch.no_grad()
     def encode(self, incident: Tensor, voxels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The inverse of :meth:`decode`, as far as there is one.
+        """The inverse of `decode`, as far as there is one.
 
         Returns
         -------
-        Hit probabilities (n, V); normal variables (n, V), 0 for empty cells; and log densities (n,) of the
-        cells given the layers' energies: probabilities of empty cells, densities of hit ones in the logarithm
-        of the MeV above the threshold, before they are scaled to the layer's energy.
+        (Tensor, Tensor, Tensor)
+            Hit probabilities (n, V); normal variables (n, V), 0 for empty cells; and log densities (n,) of
+            the cells given the layers' energies: probabilities of empty cells, densities of hit ones in the
+            logarithm of the MeV above the threshold, before they are scaled to the layer's energy.
         """
         plan, hit = self.plan(), voxels >= self.threshold
         voxels = torch.where(hit, voxels, 0.0)

@@ -28,8 +28,10 @@ class HitFlow(ShowerModel):
 
     Parameters
     ----------
-    energies : flow I.
-    hits : of the cells.
+    energies : EnergyFlow
+        Flow I.
+    hits : HitDensity
+        Of the cells.
 
     Examples
     --------
@@ -53,8 +55,12 @@ class HitFlow(ShowerModel):
 
         Parameters
         ----------
-        shapes, threshold : see :class:`HitDensity`.
-        seed : of flow I's weights.
+        shapes : sequence of sequence of int
+            See `HitDensity`.
+        threshold : float
+            See `HitDensity`.
+        seed : int
+            Of flow I's weights.
 
         Raises
         ------
@@ -78,14 +84,21 @@ class HitFlow(ShowerModel):
 
         Parameters
         ----------
-        incident, voxels : showers (n,) and (n, V) in MeV.
-        settings : of flow I; ``seed`` also chooses the showers that are held out, here as for other models.
-        folder, resume : of flow I's checkpoint.
-        ridge : inverse prior variance of the coefficients of near cells and sums.
+        incident, voxels : Array
+            Showers (n,) and (n, V) in MeV.
+        settings : TrainingSettings, optional
+            Of flow I; ``seed`` also chooses the showers that are held out, here as for other models.
+        folder : path, optional
+            Of flow I's checkpoint.
+        resume : bool
+            Of flow I's checkpoint.
+        ridge : float
+            Inverse prior variance of the coefficients of near cells and sums.
 
         Returns
         -------
-        The history of "energies".
+        dict of str to History
+            The history of "energies".
         """
         settings = settings or TrainingSettings()
         data = showers_for(self, incident, voxels)
@@ -105,7 +118,7 @@ class HitFlow(ShowerModel):
     @torch.no_grad()
     def log_prob(self, incident: Array, voxels: Array, seed: int = 0) -> NDArray[np.float64]:
         """Log densities (n,): of flow I in its variables, with one draw of its noise, plus those of
-        :meth:`HitDensity.encode`.
+        `HitDensity.encode`.
         """
         data = showers_for(self, incident, voxels)
         batch = self.energies.batch(data, torch.Generator().manual_seed(seed))
@@ -119,7 +132,7 @@ class HitFlow(ShowerModel):
         return energies, chances, torch.randn(chances.shape, generator=generator)
 
     def _decode(self, incident: Tensor, *latent: Tensor) -> Tensor:
-        """Showers of normal numbers (n, L) and of what :meth:`HitDensity.decode` takes."""
+        """Showers of normal numbers (n, L) and of what `HitDensity.decode` takes."""
         energies = self.energies.decode(incident, latent[0])
         return self.hits.decode(incident, energies, *latent[1:])
 

@@ -46,14 +46,19 @@ class InductiveCaloFlow(ShowerModel):
 
     Parameters
     ----------
-    layers : number of voxels of each layer.
-    energies : flow I, of layers of one voxel each: noise goes on the layer's energy, not on its voxels.
-    first, following : flows II and III, over the voxels of one layer.
-    noise, threshold : see :class:`VoxelFractions`.
+    layers : sequence of int
+        Number of voxels of each layer.
+    energies : EnergyFlow
+        Flow I, of layers of one voxel each: noise goes on the layer's energy, not on its voxels.
+    first, following : Flow
+        Flows II and III, over the voxels of one layer.
+    noise, threshold : float
+        See `VoxelFractions`.
 
     Attributes
     ----------
-    brightest : (V,) largest shares, see :class:`VoxelFlow`.
+    brightest : Tensor
+        (V,) largest shares, see `VoxelFlow`.
 
     Notes
     -----
@@ -103,10 +108,18 @@ class InductiveCaloFlow(ShowerModel):
 
         Parameters
         ----------
-        layers : number of voxels of each layer, all the same; two or more layers.
-        top : largest ratio of deposited and incident energy; :meth:`train_on` sets it from the showers.
-        blocks, hidden, bins : of flows II and III.
-        noise, threshold : in MeV.
+        layers : sequence of int
+            Number of voxels of each layer, all the same; two or more layers.
+        top : float
+            Largest ratio of deposited and incident energy; `train_on` sets it from the showers.
+        blocks : int
+            Of flows II and III.
+        hidden : sequence of int
+            Of flows II and III.
+        bins : int
+            Of flows II and III.
+        noise, threshold : float
+            In MeV.
 
         Raises
         ------
@@ -139,12 +152,13 @@ class InductiveCaloFlow(ShowerModel):
         folder: str | os.PathLike[str] | None = None,
         resume: bool = False,
     ) -> dict[str, History]:
-        """Train the three flows by maximum likelihood; arguments and errors as for :class:`CaloFlow`.
+        """Train the three flows by maximum likelihood; arguments and errors as for `CaloFlow`.
 
         Returns
         -------
-        The histories of "energies", "first" and "following". In each step flow III sees ``PAIRS`` layers of
-        each shower.
+        dict of str to History
+            The histories of "energies", "first" and "following". In each step flow III sees ``PAIRS`` layers
+            of each shower.
         """
         settings = settings or TrainingSettings()
         data = showers_for(self, incident, voxels)
@@ -220,7 +234,7 @@ class InductiveCaloFlow(ShowerModel):
         return *normal, torch.rand(normal[1].shape, generator=generator)
 
     def _decode(self, incident: Tensor, *latent: Tensor) -> Tensor:
-        """Showers (n, V) in MeV of what :meth:`noise` gives."""
+        """Showers (n, V) in MeV of what `noise` gives."""
         energies = self.energies.decode(incident, latent[0])
         most = self.brightest.unflatten(0, (len(self.layers.sizes), -1))
         points, uniform = (self._layered(x) for x in latent[1:])

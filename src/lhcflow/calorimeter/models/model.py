@@ -58,7 +58,7 @@ class ShowerModel(Component):
         return next(self.parameters()).device
 
     def noise(self, n: int, generator: torch.Generator) -> tuple[Tensor, ...]:
-        """The random numbers that :meth:`decode` takes for n showers, in float32 on the CPU: normal ones
+        """The random numbers that `decode` takes for n showers, in float32 on the CPU: normal ones
         (n, L) for the layers' energies and (n, V) for the voxels.
         """
         energies = torch.randn(n, len(self.layers.sizes), generator=generator)
@@ -71,7 +71,7 @@ class ShowerModel(Component):
     def decode(self, incident: Tensor, *latent: Tensor) -> Tensor:
         """Showers (n, V) in MeV of points in the latent spaces, see the model's ``_decode``.
 
-        All in float64, unlike :meth:`sample`: a steep flow amplifies what float32 rounds away, and exports
+        All in float64, unlike `sample`: a steep flow amplifies what float32 rounds away, and exports
         are compared with this.
         """
         exact = copy.deepcopy(self).double().eval()
@@ -80,7 +80,7 @@ class ShowerModel(Component):
     def batches(
         self, incident: NDArray[np.floating[Any]] | Sequence[float], seed: int = 0
     ) -> Iterator[NDArray[np.float32]]:
-        """Showers in blocks of at most 256 (10,240 on a GPU), for streaming; see :meth:`sample`."""
+        """Showers in blocks of at most 256 (10,240 on a GPU), for streaming; see `sample`."""
         seed = whole(seed, "seed", 0)
         try:
             given = np.asarray(incident, dtype=np.float64)
@@ -104,14 +104,18 @@ class ShowerModel(Component):
 
         Parameters
         ----------
-        incident : (n,) incident energies in MeV.
-        seed : of the random numbers; the same seed gives the same showers, and on a GPU the same up to what
-            is rounded there.
-        update : called with the number of showers made so far.
+        incident : ndarray or sequence of float
+            (n,) incident energies in MeV.
+        seed : int
+            Of the random numbers; the same seed gives the same showers, and on a GPU the same up to what is
+            rounded there.
+        update : callable, optional
+            Called with the number of showers made so far.
 
         Returns
         -------
-        Voxel energies (n, V) in MeV.
+        ndarray
+            Voxel energies (n, V) in MeV.
 
         Raises
         ------
@@ -151,7 +155,7 @@ class ShowerModel(Component):
 
     @classmethod
     def load(cls: type[M], path: str | os.PathLike[str]) -> M:
-        """Read what :meth:`save` wrote; ``ShowerModel.load`` takes every kind of model.
+        """Read what `save` wrote; ``ShowerModel.load`` takes every kind of model.
 
         Raises
         ------

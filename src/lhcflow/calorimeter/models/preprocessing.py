@@ -33,7 +33,8 @@ class LayerSizes:
 
     Parameters
     ----------
-    sizes : number of voxels of each layer, in the order of the voxels.
+    sizes : tuple of int
+        Number of voxels of each layer, in the order of the voxels.
 
     Examples
     --------
@@ -123,7 +124,7 @@ def logit(x: Tensor, alpha: float = ALPHA) -> Tensor:
 
 
 def expit(y: Tensor, alpha: float = ALPHA) -> Tensor:
-    """The inverse of :func:`logit`, clamped to [0, 1]."""
+    """The inverse of `logit`, clamped to [0, 1]."""
     return ((torch.sigmoid(y) - alpha) / (1 - 2 * alpha)).clamp(0, 1)
 
 
@@ -193,10 +194,14 @@ class VoxelFractions:
 
     Parameters
     ----------
-    layers : the division of the voxels.
-    noise : width in MeV of the noise that is in the voxels of :meth:`forward`.
-    threshold : in MeV; voxels below it become 0 in :meth:`inverse`.
-    alpha : see :func:`logit`.
+    layers : LayerSizes
+        The division of the voxels.
+    noise : float
+        Width in MeV of the noise that is in the voxels of `forward`.
+    threshold : float
+        In MeV; voxels below it become 0 in `inverse`.
+    alpha : float
+        See `logit`.
 
     Notes
     -----

@@ -17,7 +17,8 @@ class Reflections:
 
     Parameters
     ----------
-    shapes : cells along both axes of each layer.
+    shapes : tuple of (int, int)
+        Cells along both axes of each layer.
 
     Examples
     --------

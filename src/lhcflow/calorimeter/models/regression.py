@@ -20,11 +20,16 @@ def logistic(x: Array, y: Array, ridge: Array, offset: Array | None = None, weig
 
     Parameters
     ----------
-    x : features (n, k).
-    y : (n,) shares of hits, 0 to 1.
-    ridge : (k,) inverse prior variances of the coefficients.
-    offset : (n,) known part of the log-odds.
-    weight : number of trials behind each row.
+    x : Array
+        Features (n, k).
+    y : Array
+        (n,) shares of hits, 0 to 1.
+    ridge : Array
+        (k,) inverse prior variances of the coefficients.
+    offset : Array, optional
+        (n,) known part of the log-odds.
+    weight : float
+        Number of trials behind each row.
     """
     b = np.zeros(x.shape[1])
     known = np.zeros(len(y)) if offset is None else offset

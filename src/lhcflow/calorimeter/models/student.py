@@ -30,10 +30,14 @@ class Walk:
 
     Attributes
     ----------
-    data : (n, dim) at the data's end.
-    points : (n, dim) on the latent side of each block; the last are the latent points.
-    outputs : (n, dim, numbers) of each block's masked network.
-    log_det : (n,) of the map that was applied.
+    data : Tensor
+        (n, dim) at the data's end.
+    points : list of Tensor
+        (n, dim) on the latent side of each block; the last are the latent points.
+    outputs : list of Tensor
+        (n, dim, numbers) of each block's masked network.
+    log_det : Tensor
+        (n,) of the map that was applied.
     """
 
     data: Tensor
@@ -74,7 +78,8 @@ class GuidedDistillation:
 
     Parameters
     ----------
-    teacher : a flow of masked splines fast in density; it is copied, and not changed.
+    teacher : Flow
+        A flow of masked splines fast in density; it is copied, and not changed.
     """
 
     def __init__(self, teacher: Flow) -> None:
@@ -117,9 +122,12 @@ def new_student(teacher: CaloFlow, hidden: Sequence[int] | None = None, seed: in
 
     Parameters
     ----------
-    teacher : a trained CaloFlow.
-    hidden : widths of the student's hidden layers; the teacher's if None.
-    seed : of the weights.
+    teacher : CaloFlow
+        A trained CaloFlow.
+    hidden : sequence of int, optional
+        Widths of the student's hidden layers; the teacher's if None.
+    seed : int
+        Of the weights.
     """
     layers: list[Bijection] = []
     for layer in teacher.voxels.flow.bijections:
@@ -156,17 +164,25 @@ def distill(
 
     Parameters
     ----------
-    teacher : a trained CaloFlow.
-    incident, voxels : showers (n,) and (n, V) in MeV, where the student shall follow the teacher.
-    settings : of the training; its seed is also that of the student's weights.
-    hidden : widths of the student's hidden layers; the teacher's if None.
-    folder : for the checkpoint ``student.safetensors``.
-    resume : go on from that checkpoint.
-    student : to go on with, in place of a new one.
+    teacher : CaloFlow
+        A trained CaloFlow.
+    incident, voxels : ndarray
+        Showers (n,) and (n, V) in MeV, where the student shall follow the teacher.
+    settings : TrainingSettings, optional
+        Of the training; its seed is also that of the student's weights.
+    hidden : sequence of int, optional
+        Widths of the student's hidden layers; the teacher's if None.
+    folder : path, optional
+        For the checkpoint ``student.safetensors``.
+    resume : bool
+        Go on from that checkpoint.
+    student : CaloFlow, optional
+        To go on with, in place of a new one.
 
     Returns
     -------
-    The student and the history of the loss; "validation" is KL(student || teacher) in nats.
+    (CaloFlow, History)
+        The student and the history of the loss; "validation" is KL(student || teacher) in nats.
 
     Raises
     ------

@@ -46,8 +46,10 @@ def to_values(z: Tensor, table: Tensor, weights: Tensor) -> Tensor:
 
     Parameters
     ----------
-    table : what :func:`lines` makes of the knots.
-    weights : of the tables (n, TABLES), for all k.
+    table : Tensor
+        What `lines` makes of the knots.
+    weights : Tensor
+        Of the tables (n, TABLES), for all k.
     """
     bins = torch.searchsorted(_scores(z.dtype, z.device)[1:-1], z.contiguous())
     rows = bins + torch.arange(0, len(table), len(SCORES) - 1, device=z.device)
@@ -57,7 +59,7 @@ def to_values(z: Tensor, table: Tensor, weights: Tensor) -> Tensor:
 
 
 def to_scores(t: Tensor, knots: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-    """The inverse of :func:`to_values`, and its slope dz/dt; ``weights`` (n, k, TABLES)."""
+    """The inverse of `to_values`, and its slope dz/dt; ``weights`` (n, k, TABLES)."""
     scores = _scores(t.dtype, t.device)
     rows = max(_BLOCK // (knots.shape[0] * knots.shape[2]), 1)
     parts = []
@@ -80,12 +82,12 @@ def fitted(values: Array, group: NDArray[np.int64]) -> Tensor:
 
 @cache
 def _scores(dtype: torch.dtype, device: torch.device) -> Tensor:
-    """:data:`SCORES`, which every step of a decoding needs, copied to a device once."""
+    """`SCORES`, which every step of a decoding needs, copied to a device once."""
     return torch.from_numpy(SCORES).to(device, dtype)
 
 
 def _table(values: Array) -> Tensor:
-    """Knots (scores,) at the quantiles that :data:`SCORES` are of a normal variable."""
+    """Knots (scores,) at the quantiles that `SCORES` are of a normal variable."""
     if len(values) < _FEW:
         return torch.from_numpy(SCORES * (np.std(values) if len(values) > 1 else 1.0) + 0.0)
     steps = np.arange(len(_INNER)) * _GAP

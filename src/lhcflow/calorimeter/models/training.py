@@ -32,14 +32,28 @@ class TrainingSettings:
 
     Attributes
     ----------
-    epochs : at most; the weights of the epoch with the lowest validation loss are kept.
-    batch_size, learning_rate, weight_decay, schedule, patience : see :func:`lhcflow.training.fit`.
-    validation : share of the showers that is held out for the choice of the epoch.
-    seed : of the held-out showers, the order of the data, the noise and the weights.
-    seconds : stop after so long, as if interrupted; None for no limit.
-    device : as of :func:`lhcflow.training.fit`.
-    progress : show a bar.
-    reflections : of the geometry, to reflect every shower at random on every access; None for none.
+    epochs : int
+        At most; the weights of the epoch with the lowest validation loss are kept.
+    batch_size : int
+        See `lhcflow.training.fit`.
+    learning_rate, weight_decay : float
+        See `lhcflow.training.fit`.
+    schedule : str
+        See `lhcflow.training.fit`.
+    patience : int or None
+        See `lhcflow.training.fit`.
+    validation : float
+        Share of the showers that is held out for the choice of the epoch.
+    seed : int
+        Of the held-out showers, the order of the data, the noise and the weights.
+    seconds : float or None
+        Stop after so long, as if interrupted; None for no limit.
+    device : str or None
+        As of `lhcflow.training.fit`.
+    progress : bool
+        Show a bar.
+    reflections : Reflections or None
+        Of the geometry, to reflect every shower at random on every access; None for none.
     """
 
     epochs: int = 100
@@ -80,12 +94,24 @@ def train(
 
     Parameters
     ----------
-    model : what the loss takes.
-    data : tensors with one row per shower, raw.
-    transform : raw rows to what the loss takes, with new noise on every access.
-    settings, average, checkpoint, resume : see :func:`lhcflow.training.fit`.
-    loss : as there; on a GPU as a graph, see :class:`lhcflow.training.Graphed`.
-    deadline : when to stop; the model then has its best weights so far.
+    model : nn.Module
+        What the loss takes.
+    data : tuple of Tensor
+        Tensors with one row per shower, raw.
+    transform : Preparation
+        Raw rows to what the loss takes, with new noise on every access.
+    settings : TrainingSettings
+        See `lhcflow.training.fit`.
+    average : object
+        See `lhcflow.training.fit`.
+    checkpoint : path, optional
+        See `lhcflow.training.fit`.
+    resume : bool
+        See `lhcflow.training.fit`.
+    loss : Loss
+        As there; on a GPU as a graph, see `lhcflow.training.Graphed`.
+    deadline : Deadline, optional
+        When to stop; the model then has its best weights so far.
 
     Raises
     ------

@@ -29,20 +29,32 @@ class VoxelFlow(Component):
 
     Parameters
     ----------
-    layers : number of voxels of each layer.
-    blocks, hidden, bins : of the flow, if none is given.
-    fast : "density" (the teacher, a MAF) or "sampling" (the student, an IAF).
-    noise : width in MeV of the noise per voxel in the training.
-    threshold : in MeV, below which generated voxels are empty.
-    alpha : see :func:`~lhcflow.calorimeter.models.preprocessing.logit`.
-    flow : over the V voxels, with 1 + L context features.
+    layers : sequence of int
+        Number of voxels of each layer.
+    blocks : int
+        Of the flow, if none is given.
+    hidden : sequence of int
+        Of the flow, if none is given.
+    bins : int
+        Of the flow, if none is given.
+    fast : {"density", "sampling"}
+        "density" (the teacher, a MAF) or "sampling" (the student, an IAF).
+    noise : float
+        Width in MeV of the noise per voxel in the training.
+    threshold : float
+        In MeV, below which generated voxels are empty.
+    alpha : float
+        See `logit`.
+    flow : Flow, optional
+        Over the V voxels, with 1 + L context features.
 
     Attributes
     ----------
-    brightest : (V,) largest share of its layer's energy that each voxel had in the training, which none has
-        more of before layers are scaled to their energies; 1 if there was no training. A flow goes on outside
-        what it was trained on: a training of two minutes put 15 % of e+ showers' first layers far outside
-        those of Geant4.
+    brightest : Tensor
+        (V,) largest share of its layer's energy that each voxel had in the training, which none has more of
+        before layers are scaled to their energies; 1 if there was no training. A flow goes on outside what it
+        was trained on: a training of two minutes put 15 % of e+ showers' first layers far outside those of
+        Geant4.
     """
 
     brightest: Tensor

@@ -22,13 +22,15 @@ def published_results(dataset: str) -> list[dict[str, float | str | None]]:
 
     Parameters
     ----------
-    dataset : "ds1-photons", "ds1-pions", "ds2" or "ds3"; for any other name the list is empty.
+    dataset : str
+        "ds1-photons", "ds1-pions", "ds2" or "ds3"; for any other name the list is empty.
 
     Returns
     -------
-    One table per submission: its ``name`` and numbers, None where there is none; ``auc_low``, ``auc_high``,
-    ``fpd_1e3``, ``kpd_1e3``, ``precision``, ``recall``, ``density``, ``coverage``, ``sep_*``, ``cpu_ms_*``,
-    ``gpu_ms_*``.
+    list of dict of str to float, str or None
+        One table per submission: its ``name`` and numbers, None where there is none; ``auc_low``,
+        ``auc_high``, ``fpd_1e3``, ``kpd_1e3``, ``precision``, ``recall``, ``density``, ``coverage``,
+        ``sep_*``, ``cpu_ms_*``, ``gpu_ms_*``.
 
     Examples
     --------

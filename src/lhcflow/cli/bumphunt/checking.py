@@ -164,7 +164,7 @@ def left_out(hunt: Hunt, edges: NDArray[np.float64], m: NDArray[np.float64]) -> 
 
 
 def edges_of(hunt: Hunt, region: SignalRegion, m: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Bins of the fit: over the range that was asked for, or one that :func:`fit_range` finds."""
+    """Bins of the fit: over the range that was asked for, or one that `fit_range` finds."""
     from ...bumphunt.statistics import fit_range, mass_bins
 
     if hunt.fit_range is not None:

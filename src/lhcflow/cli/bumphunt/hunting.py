@@ -58,9 +58,12 @@ def conduct(
 
     Parameters
     ----------
-    card : where the samples came from.
-    report : whether to draw the figures and write report.html.
-    optimum : curve of the best possible score, where it is known.
+    card : mapping of str to object
+        Where the samples came from.
+    report : bool
+        Whether to draw the figures and write report.html.
+    optimum : Improvement, optional
+        Curve of the best possible score, where it is known.
     """
     from ...bumphunt import SignalRegion
     from ...bumphunt.decorrelation import mass_resolution

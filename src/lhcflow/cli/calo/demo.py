@@ -161,7 +161,8 @@ class Steps:
 
     Attributes
     ----------
-    table : command and seconds of each step; None for one that was done before a resumption.
+    table : list of (str, float or None)
+        Command and seconds of each step; None for one that was done before a resumption.
     """
 
     def __init__(self, screen: Console, resumed: bool) -> None:

@@ -1,4 +1,4 @@
-"""Showers as figures: from samples to what :mod:`lhcflow.plotting` draws."""
+"""Showers as figures: from samples to what `lhcflow.plotting` draws."""
 
 from __future__ import annotations
 
