@@ -9,7 +9,7 @@ the same tests on a CUDA device where there is one. The size of the tiles is not
 
 # Kernels are no Python to a type checker.
 # pyright: reportMissingImports=false, reportOptionalMemberAccess=false, reportInvalidTypeForm=false
-# pyright: reportPossiblyUnboundVariable=false
+# pyright: reportPossiblyUnboundVariable=false, reportCallIssue=false
 
 from __future__ import annotations
 
