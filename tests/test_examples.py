@@ -17,7 +17,7 @@ LAST = {
 }
 
 
-SLOW = {"showers"}  # Geant4 starts and a model is fitted
+SLOW = {"showers", "bump_hunt"}  # the README has a smaller bump hunt
 
 
 @pytest.mark.parametrize(

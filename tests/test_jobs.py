@@ -111,6 +111,7 @@ def test_wrong_input_is_not_tried_again(settings, tmp_path):
     assert (tmp_path / "calls").read_text() == "x"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", [{"workers": 2}, {"workers": 2, "fresh": True}], ids=["pool", "fresh"])
 def test_a_process_that_dies_costs_one_attempt(settings, tmp_path):
     def die_once(n):

@@ -34,7 +34,7 @@ from lhcflow.flows import (
     native,
     native_spline,
 )
-from lhcflow.flows.autoregressive import AutoregressiveAffine, AutoregressiveSpline
+from lhcflow.flows.autoregressive import Autoregressive, AutoregressiveAffine, AutoregressiveSpline
 from lhcflow.flows.bijection import REGISTRY
 from lhcflow.flows.coupling import CouplingAffine, CouplingSpline
 from lhcflow.flows.inverse import Inverse
@@ -346,10 +346,21 @@ def test_parameters_get_the_gradient_of_finite_differences(case: Case, made: Bij
         assert slope == pytest.approx((values[0] - values[1]) / 2e-6, rel=1e-5, abs=1e-6)
 
 
-@pytest.fixture(params=["native", "twin"])
-def kernels(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the native kernels, and without."""
-    if request.param == "twin":
+WITH_KERNELS = (CouplingSpline, Autoregressive, ResidualCoupling, Inverse)
+
+
+def both_ways(function: Callable) -> Callable:
+    """With the native kernels, and for bijections that have some, without."""
+    pairs = [(case, False) for case in CASES]
+    pairs += [(case, True) for case in CASES if isinstance(case.make(), WITH_KERNELS)]
+    names = [f"{case}-{'twin' if twin else 'native'}" for case, twin in pairs]
+    return pytest.mark.parametrize(("case", "twin"), pairs, ids=names)(function)
+
+
+@pytest.fixture
+def kernels(twin: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Switch the native kernels off where a test asks for the twin."""
+    if twin:
         for module in (_native, native, native_spline, fused):
             monkeypatch.setattr(module, "core", None)
         monkeypatch.setattr(native, "warn_once", lambda: None)
@@ -367,10 +378,10 @@ def scalar(made: Bijection, direction: str, context: Tensor | None) -> Callable[
     return function
 
 
-@cases
+@both_ways
 @pytest.mark.parametrize("direction", ["forward", "inverse"])
 @pytest.mark.usefixtures("kernels")
-def test_create_graph_changes_no_gradient(case: Case, made: Bijection, direction: str) -> None:
+def test_create_graph_changes_no_gradient(case: Case, twin: bool, made: Bijection, direction: str) -> None:
     context = context_of(made, 6)
     inputs = [p for p in made.parameters() if p.numel()]
     x = points(case.data if direction == "forward" else case.latent, 6).requires_grad_()
@@ -383,13 +394,13 @@ def test_create_graph_changes_no_gradient(case: Case, made: Bijection, direction
             torch.testing.assert_close(other, one, rtol=1e-9, atol=1e-9)
 
 
-@cases
+@both_ways
 @pytest.mark.parametrize("direction", ["forward", "inverse"])
 @pytest.mark.usefixtures("kernels")
 @pytest.mark.filterwarnings("ignore:torch.searchsorted.*non-contiguous")
 @pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")  # torch's own
 @pytest.mark.filterwarnings("ignore:There is a performance drop.*glu")
-def test_second_derivatives(case: Case, made: Bijection, direction: str) -> None:
+def test_second_derivatives(case: Case, twin: bool, made: Bijection, direction: str) -> None:
     """Those of autograd, of torch.func and of finite differences agree; mixed ones with the weights too."""
     context = context_of(made, 1)
     x = points(case.data if direction == "forward" else case.latent, 1, seed=5)

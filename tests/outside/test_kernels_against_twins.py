@@ -99,7 +99,7 @@ def compare(choice: dict) -> None:
 
 
 @given(FLOWS)
-@settings(max_examples=15)
+@settings(max_examples=6)
 def test_a_few_flows(choice: dict) -> None:
     compare(choice)
 
