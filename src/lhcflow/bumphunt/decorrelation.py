@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InputError
 from .regions import SignalRegion
-from .statistics.quality import Goodness
+from .statistics.quality import Goodness, groups_of_bins
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -41,8 +41,6 @@ _GAP, _REACH = 0.5, 3.0
 """Widths of the signal region from it to where the efficiency is compared with a log-linear one, and to where
 this ends. In the gap lie the tails of a signal, which passes more often."""
 _TEMPLATE_BINS = 8
-_EXPECTED = 10.0
-"""Bins are joined until so many events are expected to pass (and to fail) in each."""
 _STEPS = 60
 
 
@@ -249,23 +247,10 @@ def _log_linear(
         if np.abs(step).max() < 1e-9:
             break
     share = np.clip(1 / (1 + np.exp(-(a + b * x))), 1e-300, 1 - 1e-12)
-    groups = _groups(np.minimum(n * share, n * (1 - share)))
+    groups = groups_of_bins(np.minimum(n * share, n * (1 - share)))
     n_, k_, mu = (np.add.reduceat(v, groups) for v in (n, k, n * share))
     variance = np.add.reduceat(n * share * (1 - share), groups)
     if len(n_) < 3:
         return None
     error = float(np.sqrt(np.linalg.inv(information)[1, 1]))
     return Goodness(float(np.sum((k_ - mu) ** 2 / variance)), len(n_) - 2), float(b), error
-
-
-def _groups(expected: Array) -> NDArray[np.int64]:
-    """First bins of groups of neighbouring bins in each of which enough is expected."""
-    starts, total = [0], 0.0
-    for i, value in enumerate(expected):
-        if total >= _EXPECTED:
-            starts.append(i)
-            total = 0.0
-        total += value
-    if total < _EXPECTED and len(starts) > 1:
-        starts.pop()
-    return np.array(starts)

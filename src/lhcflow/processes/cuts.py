@@ -1,19 +1,20 @@
 """Cuts on the outgoing partons."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from itertools import combinations
 from math import inf, sqrt
 from numbers import Real
+from typing import ClassVar
 
 import numpy as np
 
 from ..errors import InputError
 from .kinematics import invariant
+from .named_cuts import NamedCuts
 
 
 @dataclass(frozen=True)
-class Cuts:
+class Cuts(NamedCuts):
     """Cuts on every pair of outgoing quarks and gluons; those given must all be passed.
 
     Attributes
@@ -35,6 +36,8 @@ class Cuts:
         A value is not a positive number.
     """
 
+    example: ClassVar[str] = "durham=0.01"
+
     durham: float | None = None
     jade: float | None = None
     min_mass: float | None = None
@@ -45,32 +48,6 @@ class Cuts:
                 continue
             if isinstance(value, bool) or not isinstance(value, Real) or not 0 < float(value) < inf:
                 raise InputError(f"the cut {name} must be a positive number, got {value!r}")
-
-    @classmethod
-    def of(cls, cuts: "Cuts | Mapping[str, float] | None") -> "Cuts":
-        """Cuts from a mapping of their names; None gives the default.
-
-        Raises
-        ------
-        InputError
-            It is neither a mapping nor `Cuts`, or has other names.
-        """
-        if cuts is None:
-            return cls()
-        if isinstance(cuts, cls):
-            return cuts
-        if not isinstance(cuts, Mapping):
-            raise InputError(f"cuts are given as Cuts(durham=0.01) or as a dict, got {type(cuts).__name__}")
-        return cls.from_card(cuts)
-
-    @classmethod
-    def from_card(cls, card: Mapping[str, float]) -> "Cuts":
-        """Cuts from what `card` returned."""
-        known = [field.name for field in fields(cls)]
-        for name in card:
-            if name not in known:
-                raise InputError(f"unknown cut {name!r}: known are {', '.join(known)}")
-        return cls(**card)
 
     def card(self) -> dict[str, float]:
         """The cuts in use by name, as they stand in a run card."""

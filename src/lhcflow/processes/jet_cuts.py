@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from itertools import combinations
 from math import inf
 from numbers import Real
+from typing import ClassVar
 
 import numpy as np
 
 from ..errors import InputError
 from ..files import read_toml
 from .kinematics import delta_r, mass_squared, pseudorapidity, transverse_momentum
+from .named_cuts import NamedCuts
 
 
 @dataclass(frozen=True)
-class JetCuts:
+class JetCuts(NamedCuts):
     """Cuts on jets and leptons; energies in GeV.
 
     At leading order n partons make n anti-kT jets of radius R (0802.1189) exactly if all pairs have
@@ -46,6 +47,8 @@ class JetCuts:
         A value is not a number or out of range.
     """
 
+    example: ClassVar[str] = "jet_pt=30"
+
     jet_pt: float = 20.0
     jet_eta: float = 6.0
     jet_radius: float = 0.4
@@ -69,32 +72,6 @@ class JetCuts:
             )
         if self.jet_radius > np.pi:
             raise InputError(f"jet_radius must be below pi, got {self.jet_radius:g}")
-
-    @classmethod
-    def of(cls, cuts: JetCuts | Mapping[str, float] | None) -> JetCuts:
-        """Cuts from a mapping of their names; None gives the default.
-
-        Raises
-        ------
-        InputError
-            It is neither a mapping nor `JetCuts`, or has other names.
-        """
-        if cuts is None:
-            return cls()
-        if isinstance(cuts, cls):
-            return cuts
-        if not isinstance(cuts, Mapping):
-            raise InputError(f"cuts are given as JetCuts(jet_pt=30) or as a dict, got {type(cuts).__name__}")
-        return cls.from_card(cuts)
-
-    @classmethod
-    def from_card(cls, card: Mapping[str, float]) -> JetCuts:
-        """Cuts from a table of the attributes' names; the others have their defaults."""
-        known = [field.name for field in fields(cls)]
-        for name in card:
-            if name not in known:
-                raise InputError(f"unknown cut {name!r}: known are {', '.join(known)}")
-        return cls(**card)
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str]) -> JetCuts:

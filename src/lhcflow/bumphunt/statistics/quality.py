@@ -48,7 +48,7 @@ class Goodness:
 def goodness(counts: ArrayLike, expected: ArrayLike, parameters: int) -> Goodness:
     """Compare counts (bins,) with the expectation (bins,) of a fit with so many parameters."""
     n, mu = np.asarray(counts, float), np.asarray(expected, float)
-    groups = _groups(mu)
+    groups = groups_of_bins(mu)
     n, mu = (np.add.reduceat(v, groups) for v in (n, mu))
     return Goodness(float(np.sum((n - mu) ** 2 / mu)), len(mu) - parameters)
 
@@ -126,7 +126,7 @@ def f_test(
     groups = None
     for k in range(first, last + 1):
         expected = sideband_fit(spectrum, region, k, energy).expected[0]
-        groups = _groups(expected) if groups is None else groups
+        groups = groups_of_bins(expected) if groups is None else groups
         n, mu = (np.add.reduceat(v, groups) for v in (counts, expected))
         found = Goodness(float(np.sum((n - mu) ** 2 / mu)), len(mu) - k)
         f = p = float("nan")
@@ -223,7 +223,7 @@ def _outside(spectrum: Spectrum, region: SignalRegion | None) -> NDArray[np.bool
     return np.ones(len(spectrum.counts), bool) if region is None else ~spectrum.inside(region)
 
 
-def _groups(expected: Array) -> NDArray[np.int64]:
+def groups_of_bins(expected: Array) -> NDArray[np.int64]:
     """First bins (groups,) of groups of neighbouring bins with at least ten expected events each."""
     starts, total = [0], 0.0
     for i, value in enumerate(expected):
