@@ -2,12 +2,12 @@
 
 from dataclasses import asdict, dataclass
 from itertools import combinations
-from math import inf, sqrt
-from numbers import Real
+from math import sqrt
 from typing import ClassVar
 
 import numpy as np
 
+from ..arguments import positive
 from ..errors import InputError
 from .kinematics import invariant
 from .named_cuts import NamedCuts
@@ -44,10 +44,7 @@ class Cuts(NamedCuts):
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
-            if value is None:
-                continue
-            if isinstance(value, bool) or not isinstance(value, Real) or not 0 < float(value) < inf:
-                raise InputError(f"the cut {name} must be a positive number, got {value!r}")
+            positive(value, f"the cut {name}")
 
     def card(self) -> dict[str, float]:
         """The cuts in use by name, as they stand in a run card."""
